@@ -1,0 +1,30 @@
+import { variable } from "../../config.ts";
+import { stopOnRay } from "../../ray/organism-down.ts";
+import { resolveRaySettings } from "../../ray/ray-settings.ts";
+import { CliError } from "../cli-error.ts";
+import type { CommandContext } from "../context.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { formatDuration } from "../format.ts";
+
+/** Takes the organism off a cluster: its applications and its registry, and nothing else. */
+export async function downOnRay({ output, home }: CommandContext, address: string): Promise<ExitCode> {
+  const settings = resolveRaySettings(address);
+  const outcome = await stopOnRay({
+    home,
+    settings,
+    acceptAnyVersion: variable("SEEDCORE_RAY_ANY_VERSION") === "1",
+  });
+  if (outcome === undefined) {
+    throw new CliError(`No organism "${home.namespace}" is up on ${settings.address}.`, {
+      code: "NOT_RUNNING",
+      todo: [`Bring it up: RAY_ADDRESS=${settings.address} seedcore up`],
+      exitCode: EXIT.running,
+    });
+  }
+  output.data({ stopped: true, applications: outcome.applications, tookMs: outcome.tookMs });
+  output.line(
+    `Taken off ${settings.address} after ${formatDuration(outcome.tookMs)}: ${outcome.applications.join(", ")}.`,
+  );
+  output.line("What it knows is kept in its database.");
+  return EXIT.ok;
+}

@@ -1,0 +1,6 @@
+import type { Task } from "#contracts/coordinator.ts";
+
+/** Whether nothing will happen to it any more. */
+export function isFinal({ state }: Pick<Task, "state">): boolean {
+  return state === "succeeded" || state === "failed" || state === "cancelled";
+}

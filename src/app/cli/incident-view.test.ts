@@ -1,0 +1,14 @@
+import { expect, it } from "vitest";
+import type { Task } from "#contracts/coordinator.ts";
+import { toTaskLine } from "./incident-view.ts";
+
+const task = { type: "notify", state: "queued", agent: null, error: null, createdAtMs: 0, updatedAtMs: 24 } as Task;
+
+// "by nobody yet" of a task that failed before it had an agent reads as if one were still to come.
+it("says who did a task, and for how long it may still be nobody", () => {
+  expect(toTaskLine(task)).toBe("notify by nobody yet, queued after 24 ms");
+  expect(
+    toTaskLine({ ...task, state: "failed", error: { code: "X", message: "No organ can." } as Task["error"] }),
+  ).toBe("notify by no agent, failed after 24 ms: No organ can.");
+  expect(toTaskLine({ ...task, state: "succeeded", agent: "a_1" })).toBe("notify by a_1, succeeded after 24 ms");
+});

@@ -1,0 +1,19 @@
+/** Where the gateway can be called. */
+import type { TopologySource } from "#runtime/topology.ts";
+import type { Config } from "./config.ts";
+
+/** The gateway's URL as configured, or with the port it really got once it is ready, which differs when that is 0. */
+export function gatewayUrlOf(config: Config, topology?: TopologySource): string {
+  const isGateway = ({ services }: { readonly services: readonly string[] }) => services.includes("gateway");
+  const replica = topology?.current().replicas.find(isGateway);
+  const port =
+    replica === undefined ? (config.hosts.find(isGateway)?.port ?? config.port) : new URL(replica.address).port;
+  return `http://${urlHost(config.bindAddress)}:${port}`;
+}
+
+/** An address to call for one that is bound: "all interfaces" is no address. */
+function urlHost(bindAddress: string): string {
+  if (bindAddress === "0.0.0.0") return "127.0.0.1";
+  if (bindAddress === "::") return "[::1]";
+  return bindAddress.includes(":") ? `[${bindAddress}]` : bindAddress;
+}

@@ -1,0 +1,90 @@
+/** A Ray cluster as this program deals with it: the client protocol, the dashboard's REST, and what is there. */
+import type { Clock } from "#core/clock.ts";
+import { ServiceError } from "#core/service-error.ts";
+import type { ClusterStore } from "#runtime/ray/client/cluster-store.ts";
+import { createRay, type Ray } from "#runtime/ray/ray.ts";
+import { createRayRest, type RayRest } from "#runtime/ray/rest/transport.ts";
+import { checkVersion, readAuthenticationMode, readVersion } from "#runtime/ray/rest/version.ts";
+import type { RaySettings } from "./ray-settings.ts";
+
+export interface ClusterOptions {
+  readonly namespace: string;
+  readonly clock: Clock;
+  /** Take any version of Ray. */
+  readonly acceptAnyVersion: boolean;
+}
+
+export interface Cluster extends AsyncDisposable {
+  readonly settings: RaySettings;
+  readonly store: ClusterStore;
+  /** A session: a process of 100 MB on the head, of which there is one at a time. */
+  readonly ray: Ray;
+  readonly rest: RayRest;
+  readonly version: string;
+  /** Whether whoever reaches the cluster owns it. */
+  readonly isOpen: boolean;
+  /** Addresses of the nodes that are alive. */
+  readonly nodes: readonly string[];
+  /** A session that can import code of ours on the head; ends the one there is. */
+  withPackage(uri: string): Promise<Ray>;
+  close(): Promise<void>;
+}
+
+/** @throws ServiceError UNAVAILABLE, UNAUTHENTICATED, FORBIDDEN or UNSUPPORTED, saying what to do. */
+export async function openCluster(settings: RaySettings, options: ClusterOptions): Promise<Cluster> {
+  const { namespace, clock } = options;
+  const open: { close(): Promise<void> }[] = [];
+  const close = async () => {
+    await Promise.all(open.map((one) => one.close()));
+  };
+  const make = (workingDir?: string): Ray => {
+    const runtimeEnv = workingDir === undefined ? undefined : { working_dir: workingDir };
+    const ray = createRay({ endpoint: settings.endpoint, namespace, ...(runtimeEnv && { runtimeEnv }) }, { clock });
+    open.push(ray);
+    return ray;
+  };
+  try {
+    // Beside the session, which may end before it.
+    const { store } = make();
+    await store.ping();
+    const ray = make();
+    const rest = createRayRest({
+      url: settings.apiUrl ?? (await askApiUrl(ray)),
+      token: () => settings.endpoint.token,
+      clock,
+    });
+    open.push(rest);
+    const { version } = await readVersion(rest);
+    checkVersion(version, { acceptAny: options.acceptAnyVersion, override: "SEEDCORE_RAY_ANY_VERSION=1" });
+    const [mode, nodes] = await Promise.all([readAuthenticationMode(rest), ray.nodes()]);
+    return {
+      settings,
+      store,
+      ray,
+      rest,
+      version,
+      isOpen: mode === "disabled",
+      nodes: nodes.filter(({ alive }) => alive).map(({ address }) => address),
+      async withPackage(uri) {
+        await ray.close();
+        return make(uri);
+      },
+      close,
+      [Symbol.asyncDispose]: close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function askApiUrl(ray: Ray): Promise<string> {
+  const url = await ray.dashboardUrl();
+  if (url === undefined) {
+    throw new ServiceError(
+      "UNAVAILABLE",
+      "The cluster runs without a dashboard, whose REST interface SeedCore deploys through. Start the head with --include-dashboard=true, or set RAY_API_SERVER_ADDRESS.",
+    );
+  }
+  return `http://${url}`;
+}

@@ -1,0 +1,99 @@
+/** state: what the organism knows of its agents and remembers of its incidents. */
+import { z } from "zod";
+import { defineContract, procedure } from "#core/contract.ts";
+
+/** Shares of the roles explorer, specialist and observer; they sum to 1. */
+export const Roles = z.object({ E: z.number(), S: z.number(), O: z.number() });
+export type Roles = z.output<typeof Roles>;
+
+export const Agent = z.object({
+  id: z.string(),
+  organ: z.string(),
+  roles: Roles,
+  /** Smoothed success, 0 to 1: c ← .9 c + .1 outcome, from .5. A batch of n counts as n times its mean outcome. */
+  capability: z.number(),
+  succeeded: z.int(),
+  failed: z.int(),
+  updatedAtMs: z.number(),
+});
+export type Agent = z.output<typeof Agent>;
+
+export const Memory = z.object({
+  id: z.string(),
+  kind: z.string(),
+  text: z.string(),
+  data: z.record(z.string(), z.json()),
+  /** When it was first stored under its id. */
+  createdAtMs: z.number(),
+});
+export type Memory = z.output<typeof Memory>;
+
+export const state = defineContract("state", {
+  summary: "What the organism knows of its agents and remembers of its incidents.",
+  state: "none",
+  procedures: {
+    agents: procedure({
+      summary: "The agents, by organ.",
+      method: "GET",
+      path: "/agents",
+      input: z.object({ organ: z.string().optional() }),
+      output: z.object({ agents: z.array(Agent) }),
+    }),
+    recordOutcomes: procedure({
+      summary:
+        "Adds outcomes of executions to their agents; unknown agents are created. A repeated batch changes nothing.",
+      method: "POST",
+      path: "/agents/outcomes",
+      idempotent: true,
+      input: z.object({
+        /** Deduplicates the batch. */
+        batchId: z.string(),
+        outcomes: z
+          .array(
+            z.object({
+              agent: z.string().min(1),
+              organ: z.string().min(1),
+              // Far from where sums of them would no longer be whole numbers.
+              succeeded: z.int().min(0).max(1_000_000),
+              failed: z.int().min(0).max(1_000_000),
+              /** For an agent that is not known yet; equal shares when left out. */
+              roles: Roles.optional(),
+            }),
+          )
+          .max(1_000),
+      }),
+      output: z.object({ agents: z.int() }),
+    }),
+    remember: procedure({
+      summary: "Stores a memory under its id; storing it again replaces it.",
+      method: "PUT",
+      path: "/memories/{id}",
+      input: z.object({
+        id: z.string().min(1).max(200),
+        kind: z.string().min(1).max(60),
+        text: z.string().max(100_000),
+        data: z.record(z.string(), z.json()).default({}),
+      }),
+      output: Memory,
+    }),
+    search: procedure({
+      summary: "Memories by relevance to a text (BM25 over words).",
+      method: "GET",
+      path: "/memories",
+      input: z.object({
+        query: z.string().min(1).max(1_000),
+        kind: z.string().optional(),
+        limit: z.coerce.number().int().min(1).max(100).default(10),
+      }),
+      output: z.object({ hits: z.array(z.object({ memory: Memory, relevance: z.number() })) }),
+    }),
+    memory: procedure({
+      summary: "One memory.",
+      method: "GET",
+      path: "/memories/{id}",
+      input: z.object({ id: z.string() }),
+      output: Memory,
+      errors: { UNKNOWN_MEMORY: z.object({ id: z.string() }) },
+    }),
+  },
+});

@@ -1,0 +1,16 @@
+import { expect, test } from "vitest";
+
+test("what programs can import: a name that is added or lost here is a change of the public interface", async () => {
+  expect(Object.keys(await import("./index.ts")).sort()).toMatchInlineSnapshot(`
+    [
+      "ServiceError",
+      "connect",
+      "defineContract",
+      "defineService",
+      "implement",
+      "isServiceError",
+      "procedure",
+      "z",
+    ]
+  `);
+});

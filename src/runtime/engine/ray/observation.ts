@@ -1,0 +1,139 @@
+/** What there is on the cluster: Serve's applications and the registry's leases, joined. */
+import type { DesiredHost } from "../desired-state.ts";
+import { type HostStatus, type ReplicaState, type ReplicaStatus, toRolloutStatus } from "../engine.ts";
+import { HostSpec } from "../host-spec.ts";
+import type { ApplicationConfig } from "../../ray/rest/serve-details.ts";
+import { fromApplicationName } from "./application-name.ts";
+import type { Deployed } from "./plan.ts";
+import type { Lease, RegistryStatus } from "./registry.ts";
+import type { RestartCounter } from "./restart-counter.ts";
+import type { ServedApplication, ServedReplica } from "./serve.ts";
+
+export interface ObservedReplica {
+  /** Of the lease, from the moment there is one. */
+  readonly id: string;
+  /** Serve's own, the same from the start. */
+  readonly servedId: string;
+  readonly pid: number | undefined;
+  /** Address of the Ray node. */
+  readonly node: string | undefined;
+  readonly kind: ReplicaState["kind"];
+  readonly state: ReplicaState;
+}
+
+export interface Observed extends Deployed {
+  readonly version: string;
+  readonly config: ApplicationConfig;
+  readonly replicas: readonly ObservedReplica[];
+  /** Serve is deleting it. */
+  readonly isLeaving: boolean;
+  /** Why it does not start, in one line. */
+  readonly failure: string | undefined;
+  /** When its present configuration was deployed. */
+  readonly deployedAtMs: number;
+}
+
+export function observe(
+  namespace: string,
+  applications: readonly ServedApplication[],
+  { leases, topology }: Pick<RegistryStatus, "leases" | "topology">,
+): Observed[] {
+  const listed = new Set(topology.replicas.map(({ id }) => id));
+  return applications.flatMap((application) => {
+    const name = fromApplicationName(namespace, application.name);
+    if (name === undefined) return [];
+    const replicas = application.replicas.map((served) => {
+      const lease = leases.find(({ serve }) => serve.app === application.name && serve.replica === served.id);
+      return toReplica(name.host, served, lease, { listed, deployedAtMs: application.deployedAtMs });
+    });
+    return [
+      {
+        ...name,
+        name: application.name,
+        config: application.config,
+        targetReplicas: application.targetReplicas,
+        readyReplicas: replicas.filter(({ kind }) => kind === "ready").length,
+        replicas,
+        isLeaving: application.status === "DELETING",
+        failure: firstUsefulLine(application.message),
+        deployedAtMs: application.deployedAtMs,
+      },
+    ];
+  });
+}
+
+function toReplica(host: string, served: ServedReplica, lease: Lease | undefined, known: Known): ObservedReplica {
+  const state = toState(served, lease, known);
+  return {
+    id: lease?.replica.id ?? `${host}@${served.id}`,
+    servedId: served.id,
+    pid: lease?.pid,
+    node: lease?.node.ip,
+    kind: state.kind,
+    state,
+  };
+}
+
+interface Known {
+  /** Replicas in the topology. */
+  readonly listed: ReadonlySet<string>;
+  /** Since when a replica without a lease may have been there. */
+  readonly deployedAtMs: number;
+}
+
+function toState(served: ServedReplica, lease: Lease | undefined, { listed, deployedAtMs }: Known): ReplicaState {
+  const sinceMs = lease?.state.sinceMs ?? deployedAtMs;
+  if (served.state === "STOPPING" || lease?.state.kind === "draining") return { kind: "draining", sinceMs };
+  const address = lease?.replica.address;
+  if (lease !== undefined && listed.has(lease.replica.id) && typeof address === "string") {
+    return { kind: "ready", sinceMs, address };
+  }
+  return { kind: "starting", sinceMs };
+}
+
+/**
+ * The sentence in Serve's message that a person can act on: what the replica's constructor raised is at the end of a
+ * Python traceback within a traceback.
+ */
+export function firstUsefulLine(message: string): string | undefined {
+  const lines = message
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  const raised = lines.findLast(
+    (line) => /^(\w+\.)*\w*(Error|Exception)\b.*:\s*\S/.test(line) && !/Traceback/.test(line),
+  );
+  const useful = raised ?? lines[0];
+  return useful?.replace(/^((\w+\.)*\w*(Error|Exception)(\([^)]*\))?:\s*)+/, "");
+}
+
+/** One host's status; undefined when nothing of it is wanted or left. */
+export function observedStatus(
+  name: string,
+  wanted: readonly DesiredHost[],
+  observed: readonly Observed[],
+  restarts: RestartCounter,
+): HostStatus | undefined {
+  const desired = wanted.find(({ spec }) => spec.name === name);
+  const own = observed.filter(({ host }) => host === name);
+  const spec = desired?.spec ?? HostSpec.safeParse(own[0]?.config.args?.["spec"]).data;
+  if (spec === undefined) return undefined;
+  const replicas = own.flatMap((application): ReplicaStatus[] => {
+    const { version, generation, failure, deployedAtMs } = application;
+    const present = application.replicas.map(({ id, servedId, pid, node, state }) => ({
+      id,
+      pid,
+      node,
+      version,
+      generation,
+      restarts: restarts.of(application.name, servedId),
+      state,
+    }));
+    if (failure === undefined || present.length > 0) return present;
+    // Serve waits before it tries again and shows no replica meanwhile.
+    const state: ReplicaState = { kind: "backoff", sinceMs: deployedAtMs, reason: failure };
+    return [{ id: application.name, pid: undefined, node: undefined, version, generation, restarts: 0, state }];
+  });
+  const rollout = desired?.rollout && toRolloutStatus(desired.rollout);
+  return { spec, generation: desired?.generation ?? 0, replicas, rollout };
+}

@@ -1,0 +1,41 @@
+/** The registry's detached actor, made and called over a session of Ray's client protocol. */
+import { isServiceError } from "#core/service-error.ts";
+import type { ActorHandle } from "../../ray/client/actor-handle.ts";
+import type { Ray } from "../../ray/ray.ts";
+import type { CallRegistry } from "./registry.ts";
+
+export const REGISTRY_NAME = "seedcore-registry";
+
+/** Long polls of every replica and client wait inside at once. */
+const MAX_CONCURRENCY = 10_000;
+
+/** @param ray with a package in its `working_dir` that has `seedcore_ray.py` */
+export async function createRegistryActor(ray: Ray, namespace: string): Promise<ActorHandle> {
+  const registry = ray.actor("seedcore_ray:Registry", {
+    name: REGISTRY_NAME,
+    namespace,
+    lifetime: "detached",
+    getIfExists: true,
+    maxRestarts: -1,
+    maxConcurrency: MAX_CONCURRENCY,
+    numCpus: 0,
+  });
+  return registry.create([namespace]);
+}
+
+/** Undefined where the organism has none: it is not up. */
+export async function findRegistryActor(ray: Ray, namespace: string): Promise<ActorHandle | undefined> {
+  try {
+    return await ray.getActor(REGISTRY_NAME, { namespace });
+  } catch (error) {
+    if (isServiceError(error) && error.code === "NOT_FOUND") return undefined;
+    throw error;
+  }
+}
+
+export function toRegistryCall(actor: ActorHandle): CallRegistry {
+  return async (method, args, options) => {
+    const answer = await actor.call(method, [], { ...options, kwargs: args });
+    return typeof answer === "string" ? answer : "";
+  };
+}

@@ -1,0 +1,171 @@
+/** What the gateway answers by itself: health, topology, metrics, and the description of every service. */
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import { type ServiceError, toProblem } from "#core/service-error.ts";
+import { requireScope } from "../auth/scopes.ts";
+import { HEADERS } from "../call.ts";
+import { isReady } from "../client/direct-transport.ts";
+import { exchange } from "../client/exchange.ts";
+import type { Pools } from "../client/pools.ts";
+import type { HostContext } from "../host/front.ts";
+import { fromHttpLayer } from "../host/http-errors.ts";
+import { correlationIdOf } from "../host/request-head.ts";
+import { nothingAt } from "../host/what-exists.ts";
+import type { Replica } from "../topology.ts";
+import { type Exposition, mergeExpositions } from "./metrics-merge.ts";
+import type { Offer } from "./offer.ts";
+import { problemHeaders } from "./problem-response.ts";
+import type { TopologyPoll } from "./topology-poll.ts";
+
+export interface OwnRoutesDeps extends HostContext {
+  readonly offered: () => Offer;
+  readonly poll: TopologyPoll;
+  readonly pools: Pools;
+  readonly isDraining: () => boolean;
+  /** Requests to services under way. */
+  readonly inFlight: () => number;
+}
+
+const OPEN_PATHS: ReadonlySet<string> = new Set(["/-/health", "/-/ready"]);
+const SCRAPE_TIMEOUT_MS = 2_000;
+
+/** Not listening: the gateway hands it the requests that are for no service. */
+export function createOwnRoutes(deps: OwnRoutesDeps): FastifyInstance {
+  const { assignment, ids, verifier, topology, poll } = deps;
+  const { replicaId, spec } = assignment;
+  const app = fastify({
+    logger: false,
+    bodyLimit: 64 * 1024,
+    frameworkErrors: (error, request, reply) => void refuse(request, reply, fromHttpLayer(error)),
+  });
+  app.decorateRequest("caller", null as never);
+
+  const refuse = (request: FastifyRequest, reply: FastifyReply, error: ServiceError) => {
+    const correlationId = correlationIdOf(request.headers, ids);
+    if (error.code === "INTERNAL") deps.log.error({ error, url: request.url }, "a request failed unexpectedly");
+    reply.code(error.status).headers(problemHeaders(error, correlationId));
+    return reply.send(JSON.stringify(toProblem(error, correlationId)));
+  };
+  app.setErrorHandler((error, request, reply) => refuse(request, reply, fromHttpLayer(error)));
+  app.setNotFoundHandler((request, reply) =>
+    refuse(request, reply, nothingAt(deps.offered().plans, request.method, request.url)),
+  );
+  app.addHook("onRequest", (request, reply, proceed) => {
+    if (OPEN_PATHS.has(request.url)) return proceed();
+    reply.header(HEADERS.replica, replicaId);
+    try {
+      const caller = verifier.verify(request.headers.authorization ?? tokenInAddress(request));
+      if (!(caller instanceof Promise)) {
+        request.caller = caller;
+        return proceed();
+      }
+      caller.then((checked) => {
+        request.caller = checked;
+        proceed();
+      }, proceed);
+    } catch (error) {
+      proceed(error as Error);
+    }
+  });
+
+  app.get("/-/health", (_request, reply) => reply.code(200).send());
+  const isOrganismReady = createReadiness(deps);
+  app.get("/-/ready", async (_request, reply) => {
+    const isReady = !deps.isDraining() && (await isOrganismReady());
+    return reply.code(isReady ? 200 : 503).send();
+  });
+  app.get("/-/topology", (request, reply) => {
+    const { after, epoch } = request.query as { after?: string; epoch?: string };
+    const left = new AbortController();
+    reply.raw.once("close", () => left.abort());
+    return poll.next(after === undefined ? undefined : Number(after), epoch, left.signal);
+  });
+  app.get("/-/load", (request, reply) => {
+    requireScope(request.caller, "read");
+    return reply.send({ inFlight: deps.inFlight(), limit: spec.maxConcurrency, queued: 0, services: {} });
+  });
+  app.get("/-/metrics", async (request, reply) => {
+    requireScope(request.caller, "read");
+    return reply.type(deps.metrics.contentType).send(await deps.metrics.metrics());
+  });
+  app.get("/metrics", async (request, reply) => {
+    requireScope(request.caller, "read");
+    const others = topology.current().replicas.filter((replica) => replica.id !== replicaId);
+    const texts = await Promise.all(others.map((replica) => scrape(deps, replica)));
+    const own = { text: await deps.metrics.metrics(), labels: { host: spec.name, replica: replicaId } };
+    return reply.type(deps.metrics.contentType).send(mergeExpositions([own, ...texts.flat()]));
+  });
+  app.get("/openapi.json", async (_request, reply) => {
+    const { toOpenApi } = await import("../openapi/openapi.ts");
+    return reply.send(toOpenApi(deps.offered().contracts, spec.version));
+  });
+  app.get("/docs", async (_request, reply) => {
+    const [{ toOpenApi }, { toDocsPage, DOCS_CSP }] = await Promise.all([
+      import("../openapi/openapi.ts"),
+      import("../openapi/docs-page.ts"),
+    ]);
+    const page = toDocsPage(toOpenApi(deps.offered().contracts, spec.version));
+    return reply
+      .headers({
+        "content-type": "text/html; charset=utf-8",
+        "content-security-policy": DOCS_CSP,
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-store",
+      })
+      .send(page);
+  });
+  return app;
+}
+
+/** Anybody may ask, so however many do, the replicas are asked once in this time. */
+const READY_VALID_MS = 500;
+
+/**
+ * Whether the organism can be used, as far as this door knows: of every host that is in the topology some replica says
+ * that it is ready, which it does not while its database cannot be used.
+ */
+function createReadiness({ topology, pools, clock, assignment }: OwnRoutesDeps): () => Promise<boolean> {
+  let asked: { readonly atMs: number; readonly answer: Promise<boolean> } | undefined;
+  const ask = async () => {
+    const others = topology.current().replicas.filter(({ host }) => host !== assignment.spec.name);
+    const answers = await Promise.all(
+      others.map(async ({ host, address }) => ({ host, isReady: await isReady(pools, address) })),
+    );
+    const ready = new Set(answers.filter((one) => one.isReady).map(({ host }) => host));
+    return others.every(({ host }) => ready.has(host));
+  };
+  return () => {
+    const nowMs = clock.monotonic();
+    if (asked === undefined || nowMs - asked.atMs >= READY_VALID_MS) asked = { atMs: nowMs, answer: ask() };
+    return asked.answer;
+  };
+}
+
+/** A person opens the page by a link, and a link has no headers. Only for the page: it holds nothing secret. */
+function tokenInAddress(request: FastifyRequest): string | undefined {
+  if (!request.url.startsWith("/docs?")) return undefined;
+  const { token } = request.query as { token?: unknown };
+  return typeof token === "string" ? `Bearer ${token}` : undefined;
+}
+
+/** A replica's metrics, and whether they could be had. */
+async function scrape(deps: OwnRoutesDeps, replica: Replica): Promise<Exposition[]> {
+  const labels = { host: replica.host, replica: replica.id };
+  const up = (value: 0 | 1): Exposition => ({
+    text: `# HELP seedcore_scrape_up Whether the replica's metrics could be read.\n# TYPE seedcore_scrape_up gauge\nseedcore_scrape_up ${value}`,
+    labels,
+  });
+  try {
+    const request = {
+      method: "GET",
+      path: "/-/metrics",
+      headers: { authorization: `Bearer ${deps.token()}` },
+      body: null,
+    };
+    const reply = await exchange(deps.pools.of(replica.address), request, AbortSignal.timeout(SCRAPE_TIMEOUT_MS));
+    if (reply.status !== 200) return [up(0)];
+    return [up(1), { text: reply.body.toString(), labels }];
+  } catch {
+    return [up(0)];
+  }
+}

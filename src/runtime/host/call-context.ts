@@ -1,0 +1,77 @@
+import type { CompiledQuery } from "kysely";
+import type { Clock } from "#core/clock.ts";
+import type { ServiceError } from "#core/service-error.ts";
+import type { Caller, Priority, Trace } from "../call.ts";
+import type { HandlerContext } from "../service.ts";
+import type { Incoming } from "./incoming.ts";
+import type { Plan } from "./plan.ts";
+
+/** What a handler gets besides its input. The abort signal is made only when somebody asks for it: most never do. */
+export class CallContext implements HandlerContext {
+  readonly contract: string;
+  readonly procedure: string;
+  readonly caller: Caller;
+  readonly deadlineAtMs: number;
+  readonly correlationId: string;
+  readonly trace: Trace;
+  readonly priority: Priority;
+  readonly fail: HandlerContext["fail"];
+  shard = 0;
+  epoch = 0;
+  storeAnswer: ((answer: unknown) => CompiledQuery) | undefined = undefined;
+  /** Told once when the call is aborted, before the signal. */
+  onAbort: ((reason: ServiceError) => void) | undefined = undefined;
+  #controller: AbortController | undefined;
+  #reason: ServiceError | undefined;
+  readonly #clock: Clock;
+  #stoodByMs = 0;
+  #standingBySinceMs: number | undefined;
+
+  constructor(plan: Plan, incoming: Incoming, deadlineAtMs: number, clock: Clock) {
+    this.#clock = clock;
+    this.contract = plan.contract.name;
+    this.procedure = plan.procedureName;
+    this.caller = incoming.caller;
+    this.deadlineAtMs = deadlineAtMs;
+    this.correlationId = incoming.correlationId;
+    this.trace = incoming.trace;
+    this.priority = incoming.priority;
+    this.fail = plan.fail;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  readonly standBy = async <T>(until: Promise<T>): Promise<T> => {
+    this.#standingBySinceMs = this.#clock.monotonic();
+    try {
+      return await until;
+    } finally {
+      this.#stoodByMs = this.stoodByMs;
+      this.#standingBySinceMs = undefined;
+    }
+  };
+
+  /** How long it has stood by, also when it still does: a call may be answered at its deadline meanwhile. */
+  get stoodByMs(): number {
+    const sinceMs = this.#standingBySinceMs;
+    return this.#stoodByMs + (sinceMs === undefined ? 0 : this.#clock.monotonic() - sinceMs);
+  }
+
+  get abortReason(): ServiceError | undefined {
+    return this.#reason;
+  }
+
+  /** Ends the call for `reason`; the first one counts. */
+  abort(reason: ServiceError): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.onAbort?.(reason);
+    this.#controller?.abort(reason);
+  }
+}

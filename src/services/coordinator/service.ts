@@ -1,0 +1,135 @@
+/** Keeps tasks until they have a result, and turns what is noticed into incidents with a decision. */
+import { coordinator } from "#contracts/coordinator.ts";
+import { ServiceError } from "#core/service-error.ts";
+import { implement, type Service } from "#runtime/service.ts";
+import type { Database } from "#runtime/storage/database.ts";
+import type { Outbox } from "#runtime/storage/outbox.ts";
+import { CoordinatorConfig } from "./config.ts";
+import { toIncident } from "./incident.ts";
+import type { IncidentFeed } from "./incident-feed.ts";
+import type { IncidentStore } from "./incident-store.ts";
+import type { CoordinatorMetrics } from "./metrics.ts";
+import { toTask, type TaskStore } from "./task-store.ts";
+import type { Tasks } from "./tasks.ts";
+import type { Triage } from "./triage.ts";
+
+export interface CoordinatorDeps {
+  readonly database: Database;
+  readonly tasks: Tasks;
+  readonly taskStore: TaskStore;
+  readonly triage: Triage;
+  readonly incidents: IncidentStore;
+  readonly feed: IncidentFeed;
+  readonly outbox: Outbox;
+  readonly metrics: CoordinatorMetrics;
+  /** Configuration in force; replaced as a whole. */
+  readonly settings: { current: CoordinatorConfig };
+  readonly owned: (epoch: number | undefined) => void;
+}
+
+export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordinator> {
+  const { tasks, taskStore, triage, incidents, feed, outbox, settings } = deps;
+  let epoch: number | undefined;
+
+  return implement(
+    coordinator,
+    {
+      async submitTask(input, { epoch, caller, storeAnswer }) {
+        return tasks.submit(input, { subject: caller.subject, epoch }, storeAnswer);
+      },
+
+      async getTask({ id, waitMs }, { signal, fail, standBy }) {
+        const task = await tasks.get(id, waitMs, { signal, standBy });
+        if (task === undefined) throw fail("UNKNOWN_TASK", { id }, unknownTask(id));
+        return task;
+      },
+
+      async listTasks({ state, type, limit, before }) {
+        return tasks.list({ state, type, limit, before });
+      },
+
+      async cancelTask({ id }, { epoch, fail }) {
+        const task = await tasks.cancel(id, epoch);
+        if (task === undefined) throw fail("UNKNOWN_TASK", { id }, unknownTask(id));
+        return task;
+      },
+
+      async retryTask({ id }, { epoch, fail, storeAnswer }) {
+        const outcome = await tasks.retry(id, epoch, storeAnswer);
+        if (outcome === undefined) throw fail("UNKNOWN_TASK", { id }, unknownTask(id));
+        const { state } = outcome.task;
+        if (outcome.isRetried) return outcome.task;
+        const message = `Task "${id}" is ${state}; only a failed or cancelled one can be given new attempts.`;
+        throw fail("NOT_RETRYABLE", { state }, message);
+      },
+
+      async reportCrossing({ id, crossing, clearedAtMs }, { epoch }) {
+        if (id !== crossing.id) {
+          const message = `The address names crossing "${id}", the body "${crossing.id}". Send one of them in both places.`;
+          throw new ServiceError("INVALID_INPUT", message);
+        }
+        return { incidentId: await triage.crossing({ crossing, clearedAtMs }, epoch) };
+      },
+
+      async reportChange(change, { epoch, storeAnswer }) {
+        return triage.change(change, epoch, storeAnswer);
+      },
+
+      async listIncidents({ state, sinceMs, limit }) {
+        const { incidents: found, total } = await incidents.list({ state, sinceMs, limit });
+        return { incidents: found.map(toIncident), total };
+      },
+
+      async getIncident({ id }, { fail }) {
+        const [incident, parts, own] = await Promise.all([
+          incidents.get(id),
+          incidents.parts(id),
+          taskStore.ofIncident(id),
+        ]);
+        if (incident === undefined) {
+          throw fail("UNKNOWN_INCIDENT", { id }, `There is no incident "${id}". listIncidents shows those there are.`);
+        }
+        return { ...toIncident(incident), ...parts, tasks: own.map(toTask) };
+      },
+
+      watchIncidents(_input, { signal }) {
+        return feed.watch(async () => triage.openIncidents(), signal);
+      },
+
+      async policy() {
+        return { rules: settings.current.policy };
+      },
+
+      async status() {
+        const [byState, byIncidentState] = await Promise.all([taskStore.countByState(), incidents.countByState()]);
+        return { tasks: byState, incidents: byIncidentState, decisionP50Ms: deps.metrics.decisionP50Ms() };
+      },
+    },
+    {
+      database: deps.database,
+
+      async owned(shards) {
+        const next = shards.get(0);
+        if (next === epoch) return;
+        epoch = next;
+        deps.owned(next);
+        await triage.own(next);
+        await tasks.own(next);
+        if (next !== undefined) await outbox.start();
+      },
+
+      async reconfigure(config) {
+        settings.current = CoordinatorConfig.parse(config ?? {});
+        triage.reconfigured();
+      },
+
+      async close() {
+        await tasks.close();
+        await triage.close();
+        await outbox.close();
+      },
+    },
+  );
+}
+
+const unknownTask = (id: string): string => `There is no task "${id}". listTasks shows those there are.`;

@@ -1,0 +1,152 @@
+import { describe, expect, it } from "vitest";
+import { seededRandom } from "#core/random.ts";
+import { type AlarmOptions, type Crossing, createAlarm, restoreAlarm } from "./alarm.ts";
+import { createDetector } from "./detector.ts";
+
+const SECOND = 1_000;
+const START = Date.UTC(2026, 10, 23, 15);
+
+function gaussian(seed: number): () => number {
+  const random = seededRandom(seed);
+  return () => Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
+}
+
+/** Crossings, and how they ended, of a whole series at one point a second. */
+function run(points: number, value: (i: number) => number, options: AlarmOptions = {}) {
+  const detector = createDetector();
+  const alarm = createAlarm(options);
+  const crossings: Crossing[] = [];
+  const clearedAt: number[] = [];
+  for (let i = 0; i < points; i++) {
+    const next = value(i);
+    const time = START + i * SECOND;
+    const { crossing, cleared } = alarm.update(detector.update(next, time), next, time);
+    if (crossing) crossings.push(crossing);
+    if (cleared) clearedAt.push((cleared.clearedAtMs - START) / SECOND);
+  }
+  return { crossings, at: crossings.map(({ startedAtMs }) => (startedAtMs - START) / SECOND), clearedAt };
+}
+
+describe("what must cross", () => {
+  it.each([300, 500, 3_600, 90_000])("an unmistakable point after %i normal ones, at that very point", (before) => {
+    const noise = gaussian(7);
+    const { at, crossings } = run(before + 1, (i) => (i === before ? 93 : 20 + 3 * noise()));
+    expect(at).toEqual([before]);
+    expect(crossings[0]).toMatchObject({ value: 93, direction: "up" });
+    expect(crossings[0]?.expected).toBeCloseTo(20, -1);
+    expect(crossings[0]?.spread).toBeGreaterThan(2);
+    expect(crossings[0]?.spread).toBeLessThan(4);
+  });
+
+  it("a constant that drops to nothing", () => {
+    const { at, crossings } = run(601, (i) => (i === 600 ? 0 : 8));
+    expect(at).toEqual([600]);
+    expect(crossings[0]).toMatchObject({ direction: "down", expected: 8, spread: 0 });
+  });
+
+  it("a load that lasts, on a machine with short bursts", () => {
+    const random = seededRandom(5);
+    const noise = gaussian(5);
+    let burst = 0;
+    const idle = () => {
+      burst = burst > 0 ? burst - 1 : random.next() < 1 / 1_800 ? Math.floor(3 + 20 * random.next()) : 0;
+      return Math.max(0, 0.01 + 0.005 * noise() + (burst > 0 ? 0.1 + 0.1 * random.next() : 0));
+    };
+    const { at } = run(20_060, (i) => (i < 20_000 ? idle() : 0.95 + 0.03 * random.next()), { minimumChange: 0.2 });
+    expect(at).toHaveLength(1);
+    expect(at[0]).toBeGreaterThanOrEqual(20_000);
+    expect(at[0]).toBeLessThan(20_015);
+  });
+});
+
+describe("what must not", () => {
+  const series: Record<string, (seed: number) => (i: number) => number> = {
+    "white noise": (seed) => {
+      const noise = gaussian(seed);
+      return () => 20 + 3 * noise();
+    },
+    "slow noise": (seed) => {
+      const noise = gaussian(seed);
+      let level = 0;
+      return () => 50 + (level = 0.99 * level + noise());
+    },
+    "log-normal latency": (seed) => {
+      const noise = gaussian(seed);
+      return () => Math.exp(3 + 0.5 * noise());
+    },
+    "a rounded load average": (seed) => {
+      const random = seededRandom(seed);
+      let load = 0;
+      return () => Math.round(100 * (load += ((random.next() < 0.02 ? 2 : 0) - load) / 60)) / 100;
+    },
+    "nothing at all": () => () => 0,
+  };
+  it.each(Object.entries(series))("%s, three days of it", (_, make) => {
+    for (const seed of [1, 2]) expect(run(3 * 86_400, make(seed)).at).toEqual([]);
+  });
+
+  it("a few requests in an hour, with a change that matters given", () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const random = seededRandom(seed);
+      const requests = () => (random.next() < 1e-3 ? Math.ceil(5 * random.next()) : 0);
+      expect(run(86_400, requests, { minimumChange: 10 }).at).toEqual([]);
+    }
+  });
+
+  it("less than the change that matters", () => {
+    const noise = gaussian(7);
+    const value = (i: number) => (i === 500 ? 0.15 : 0.01 + 0.001 * noise());
+    expect(run(501, value).at).toEqual([500]);
+    expect(run(501, value, { minimumChange: 0.2 }).at).toEqual([]);
+  });
+
+  it("the way back", () => {
+    const noise = gaussian(3);
+    const { at } = run(6_000, (i) => (i >= 1_000 && i < 4_000 ? 200 : 20) + 3 * noise());
+    expect(at).toEqual([1_000]);
+  });
+});
+
+describe("a crossing", () => {
+  it("is over after calm, or when the new level has become the level", () => {
+    const noise = gaussian(9);
+    expect(run(800, (i) => (i >= 500 && i < 510 ? 93 : 20) + 3 * noise()).clearedAt).toEqual([539]);
+    const stays = run(20_000, (i) => (i >= 500 ? 93 : 20) + 3 * noise());
+    expect(stays.at).toEqual([500]);
+    expect(stays.clearedAt).toHaveLength(1);
+  });
+
+  it("keeps its highest score", () => {
+    const alarm = createAlarm();
+    const noise = gaussian(2);
+    for (let i = 0; i < 400; i++) alarm.update(0, 20 + noise(), START + i * SECOND);
+    expect(alarm.update(0.5, 90, START + 400 * SECOND).crossing).toMatchObject({ peakScore: 0.5 });
+    alarm.update(0.8, 190, START + 401 * SECOND);
+    expect(alarm.current()).toMatchObject({ peakScore: 0.8, value: 90 });
+  });
+});
+
+describe("saved and restored", () => {
+  it("continues as if nothing had been, also within a crossing", () => {
+    const noise = gaussian(11);
+    const values = Array.from({ length: 1_200 }, (_, i) => (i > 500 && i < 700 ? 90 : 20) + 3 * noise());
+    const detector = createDetector();
+    const scores = values.map((value, i) => detector.update(value, START + i * SECOND));
+    for (const cut of [0, 1, 250, 502, 560, 720, 1_100]) {
+      const one = createAlarm();
+      const step = (alarm: typeof one, i: number) =>
+        alarm.update(scores[i] as number, values[i] as number, START + i * SECOND);
+      for (let i = 0; i < cut; i++) step(one, i);
+      const other = restoreAlarm(one.save());
+      for (let i = cut; i < values.length; i++) expect(step(other, i)).toEqual(step(one, i));
+      expect(other.save()).toEqual(one.save());
+    }
+  });
+
+  it("refuses foreign bytes and impossible options", () => {
+    expect(() => restoreAlarm(Uint8Array.of(7))).toThrow("alarm state starts with version 7");
+    expect(() => restoreAlarm(createAlarm().save().subarray(0, 50))).toThrow("alarm state ends after 50 bytes");
+    expect(() => createAlarm({ falseAlarmEveryMs: 0 })).toThrow("falseAlarmEveryMs is 0; it must be above 0");
+    expect(() => createAlarm({ minimumChange: -1 })).toThrow("minimumChange is -1; it must be 0 or more");
+  });
+});

@@ -1,0 +1,359 @@
+/**
+ * One source in memory: its series, their scorers, and what is not sealed yet. A source is the unit of order and of
+ * ownership: its ingests run one after another, each stored as one transaction before it is acknowledged.
+ */
+import type { Crossing } from "#contracts/ml.ts";
+import type { Write } from "#runtime/storage/database.ts";
+import { decodeBlock, encodeBlock } from "./point-block.ts";
+import type { LiveScore } from "./live-scores.ts";
+import type { Crossing as SeriesCrossing } from "./detector/alarm.ts";
+import { createSeriesScorer, restoreSeriesScorer, type SeriesScorer } from "./series-scorer.ts";
+import type { Fence, MlStore, SeriesRow } from "./store.ts";
+import { decodeTailRow, encodeTailRow, type TailSeries } from "./tail-row.ts";
+
+/** A block takes this many points, then a new one begins. */
+const BLOCK_POINTS = 2_048;
+/** A source is sealed when one of its series has this many points in the tail … */
+const SEAL_POINTS = 512;
+/** … or all of them together have this many. */
+const SEAL_TOTAL_POINTS = 65_536;
+/** Points scored before other work of the process gets its turn: about 10 ms. */
+const SLICE_POINTS = 4_096;
+
+export interface IngestSeries {
+  readonly name: string;
+  readonly points: readonly (readonly [number, number | null])[];
+  readonly minimumChange?: number | undefined;
+}
+
+export interface Ingest {
+  readonly series: readonly IngestSeries[];
+  readonly cursor?: string | undefined;
+  readonly includeScores: boolean;
+  readonly isWatched: boolean;
+}
+
+export interface IngestOutcome {
+  readonly accepted: number;
+  readonly late: number;
+  readonly rejected: number;
+  readonly crossings: readonly Crossing[];
+  /** Crossings that ended, as the crossing's id and when. */
+  readonly cleared: readonly { readonly crossing: Crossing; readonly clearedAtMs: number }[];
+  readonly scores: Record<string, number[]>;
+  /** The accepted points as they were scored, when somebody watches. */
+  readonly live: readonly LiveScore[];
+  /** Everything that must be stored, as one write, before the outcome is told to anyone. */
+  readonly writes: readonly (Write | ReturnType<MlStore["deleteTail"]>)[];
+}
+
+/** Points of one series in columns. */
+interface Columns {
+  timestampsMs: number[];
+  values: number[];
+  scores: number[];
+}
+
+interface SeriesState {
+  readonly name: string;
+  readonly number: number;
+  minimumChange: number | undefined;
+  scorer: SeriesScorer;
+  points: number;
+  firstMs: number;
+  lastMs: number;
+  lastValue: number;
+  lastScore: number;
+  /** Points that came too late. Those since the newest stored point are in memory only: a crash forgets them. */
+  late: number;
+  /** How many of `late` no stored row knows. */
+  unstoredLate: number;
+  /** Points since the last full block; a prefix of them is stored in the open block, the rest in the tail. */
+  open: Columns;
+  /** How many of `open` are in the tail only. */
+  unsealed: number;
+}
+
+export type SourceState = ReturnType<typeof createSourceState>;
+
+/** Loads a source and brings it to its newest acknowledged point: checkpoints, then the tail replayed through them. */
+export async function loadSourceState(store: MlStore, source: string) {
+  const { row, series, tail } = await store.load(source);
+  const states: SeriesState[] = [];
+  for (const stored of series) {
+    states.push(await restoreSeries(store, stored));
+  }
+  const sealed = { seq: row?.sealed_seq ?? 0, cursor: row?.cursor ?? null };
+  let { seq, cursor } = sealed;
+  for (const tailRow of tail) {
+    const decoded = decodeTailRow(tailRow.data);
+    cursor = decoded.cursor ?? cursor;
+    seq = tailRow.seq;
+    for (const part of decoded.series) replay(states[part.number], part, source);
+  }
+  return createSourceState(store, source, { states, seq, cursor, sealed });
+}
+
+async function restoreSeries(store: MlStore, row: SeriesRow): Promise<SeriesState> {
+  const minimumChange = row.minimum_change ?? undefined;
+  const options = toOptions(minimumChange);
+  const [newest] = await store.blocks(row.source, row.number, 0, Number.MAX_SAFE_INTEGER, 1);
+  const isOpen = newest !== undefined && newest.points < BLOCK_POINTS;
+  return {
+    name: row.name,
+    number: row.number,
+    minimumChange,
+    scorer: row.checkpoint === null ? createSeriesScorer(options) : restoreSeriesScorer(row.checkpoint, options),
+    points: row.points,
+    firstMs: row.first_ms,
+    lastMs: row.points === 0 ? -1 : row.last_ms,
+    lastValue: row.last_value,
+    lastScore: row.last_score,
+    late: row.late,
+    unstoredLate: 0,
+    open: isOpen ? decodeBlock(newest.data) : { timestampsMs: [], values: [], scores: [] },
+    unsealed: 0,
+  };
+}
+
+/** Runs stored points through the detector again; the same state comes out, since it is deterministic. */
+function replay(series: SeriesState | undefined, part: TailSeries, source: string): void {
+  if (series === undefined)
+    throw new Error(`The tail of source "${source}" names series ${part.number}, which it has no row for.`);
+  series.late += part.late;
+  for (let i = 0; i < part.values.length; i++) {
+    const timestampMs = part.timestampsMs[i] ?? 0;
+    const value = part.values[i] ?? 0;
+    series.scorer.update(value, timestampMs);
+    append(series, timestampMs, value, part.scores[i] ?? 0);
+  }
+}
+
+function append(series: SeriesState, timestampMs: number, value: number, score: number): void {
+  if (series.points === 0) series.firstMs = timestampMs;
+  series.points++;
+  series.lastMs = timestampMs;
+  series.lastValue = value;
+  series.lastScore = score;
+  series.open.timestampsMs.push(timestampMs);
+  series.open.values.push(value);
+  series.open.scores.push(score);
+  series.unsealed++;
+}
+
+function createSourceState(
+  store: MlStore,
+  source: string,
+  loaded: { states: SeriesState[]; seq: number; cursor: string | null; sealed: { seq: number; cursor: string | null } },
+) {
+  const byName = new Map(loaded.states.map((state) => [state.name, state]));
+  let { seq, cursor } = loaded;
+  let sealed = loaded.sealed;
+  let unsealedTotal = loaded.states.reduce((sum, state) => sum + state.unsealed, 0);
+
+  /** Scores the points in place. If what it returns cannot be stored, this object must be thrown away and loaded again. */
+  async function ingest(input: Ingest, fence: Fence): Promise<IngestOutcome> {
+    const tally = { accepted: 0, late: 0, rejected: 0 };
+    const crossings: Crossing[] = [];
+    const cleared: { crossing: Crossing; clearedAtMs: number }[] = [];
+    const scores: Record<string, number[]> = Object.create(null) as Record<string, number[]>;
+    const live: LiveScore[] = [];
+    const tail: TailSeries[] = [];
+    const fresh: SeriesState[] = [];
+    const changed: SeriesState[] = [];
+    let slice = 0;
+    for (const { name, points, minimumChange } of input.series) {
+      let series = byName.get(name);
+      if (series === undefined) {
+        series = newSeries(name, byName.size, minimumChange);
+        byName.set(name, series);
+        fresh.push(series);
+      } else if (minimumChange !== undefined && minimumChange !== series.minimumChange) {
+        series.minimumChange = minimumChange;
+        series.scorer = restoreSeriesScorer(series.scorer.save(), toOptions(minimumChange));
+        // The tail is replayed with the row's options: from here on they are others.
+        changed.push(series);
+      }
+      let late = 0;
+      const part = {
+        number: series.number,
+        timestampsMs: [] as number[],
+        values: [] as number[],
+        scores: [] as number[],
+      };
+      for (const [timestampMs, value] of points) {
+        if (value === null || !Number.isFinite(value)) {
+          tally.rejected++;
+          continue;
+        }
+        if (timestampMs <= series.lastMs) {
+          late++;
+          continue;
+        }
+        const scored = series.scorer.update(value, timestampMs);
+        append(series, timestampMs, value, scored.score);
+        part.timestampsMs.push(timestampMs);
+        part.values.push(value);
+        part.scores.push(scored.score);
+        if (input.isWatched) live.push({ series: name, timestampMs, value, score: scored.score });
+        if (scored.crossing) crossings.push(toCrossing(source, name, scored.crossing));
+        if (scored.cleared) {
+          cleared.push({ crossing: toCrossing(source, name, scored.cleared), clearedAtMs: timestampMs });
+        }
+        if (++slice % SLICE_POINTS === 0) await new Promise(setImmediate);
+      }
+      series.late += late;
+      series.unstoredLate += late;
+      tally.late += late;
+      tally.accepted += part.values.length;
+      if (part.values.length > 0) {
+        tail.push({ ...part, late: series.unstoredLate });
+        series.unstoredLate = 0;
+      }
+      if (input.includeScores) scores[name] = part.scores;
+    }
+    unsealedTotal += tally.accepted;
+    if (input.cursor !== undefined) cursor = input.cursor;
+    const writes = toWrites({ newCursor: input.cursor, tail, fresh, changed }, fence);
+    return { ...tally, crossings, cleared, scores, live, writes };
+  }
+
+  interface Step {
+    readonly newCursor: string | undefined;
+    readonly tail: readonly TailSeries[];
+    readonly fresh: readonly SeriesState[];
+    /** Series whose options are others from now on. */
+    readonly changed: readonly SeriesState[];
+  }
+
+  function toWrites({ newCursor, tail, fresh, changed }: Step, fence: Fence): IngestOutcome["writes"] {
+    if (tail.length === 0 && newCursor === undefined && fresh.length === 0 && changed.length === 0) return [];
+    if (changed.length > 0 || isSealDue()) return [store.fence(fence), ...seal(new Set([...fresh, ...changed]))];
+    seq++;
+    const append = store.appendTail(source, seq, encodeTailRow({ cursor: newCursor, series: tail }), fence);
+    if (fresh.length === 0) return [append];
+    // The rows of new series come with the first points, so that the tail's numbers always have a name.
+    return [append, store.putSource(source, sealed.seq, sealed.cursor), ...store.putSeries(fresh.map(toEmptyRow))];
+  }
+
+  function isSealDue(): boolean {
+    if (unsealedTotal >= SEAL_TOTAL_POINTS) return true;
+    for (const series of byName.values()) if (series.unsealed >= SEAL_POINTS) return true;
+    return false;
+  }
+
+  /** Moves the tail into blocks, with the checkpoints that stand exactly at their end; the `touched` get a new row in any case. */
+  function seal(touched: ReadonlySet<SeriesState>): IngestOutcome["writes"] {
+    const rows: SeriesRow[] = [];
+    const blocks = [];
+    for (const series of byName.values()) {
+      if (series.unsealed === 0 && !touched.has(series)) continue;
+      const { timestampsMs, values, scores } = series.open;
+      for (let from = 0; from < values.length; from += BLOCK_POINTS) {
+        const to = Math.min(from + BLOCK_POINTS, values.length);
+        blocks.push({
+          source,
+          series: series.number,
+          first_ms: timestampsMs[from] ?? 0,
+          last_ms: timestampsMs[to - 1] ?? 0,
+          points: to - from,
+          data: encodeBlock({
+            timestampsMs: timestampsMs.slice(from, to),
+            values: values.slice(from, to),
+            scores: scores.slice(from, to),
+          }),
+        });
+      }
+      const closed = values.length - (values.length % BLOCK_POINTS);
+      series.open = {
+        timestampsMs: timestampsMs.slice(closed),
+        values: values.slice(closed),
+        scores: scores.slice(closed),
+      };
+      series.unsealed = 0;
+      series.unstoredLate = 0;
+      rows.push({ ...toEmptyRow(series), points: series.points, late: series.late, checkpoint: series.scorer.save() });
+    }
+    unsealedTotal = 0;
+    sealed = { seq, cursor };
+    return [
+      store.putSource(source, seq, cursor),
+      ...store.putSeries(rows),
+      ...store.putBlocks(blocks),
+      store.deleteTail(source, seq),
+    ];
+  }
+
+  function toEmptyRow(series: SeriesState): SeriesRow {
+    return {
+      source,
+      name: series.name,
+      number: series.number,
+      minimum_change: series.minimumChange ?? null,
+      points: 0,
+      first_ms: series.firstMs,
+      last_ms: series.lastMs,
+      last_value: series.lastValue,
+      last_score: series.lastScore,
+      // As its points are: those of this ingest are in the tail.
+      late: 0,
+      checkpoint: null,
+    };
+  }
+
+  return {
+    ingest,
+    info: () => ({
+      source,
+      cursor,
+      series: [...byName.values()]
+        .filter((series) => series.points > 0)
+        .map((series) => ({
+          name: series.name,
+          points: series.points,
+          firstTimestampMs: series.firstMs,
+          lastTimestampMs: series.lastMs,
+          lastValue: series.lastValue,
+          lastScore: series.lastScore,
+          late: series.late,
+        })),
+    }),
+    seriesCount: () => byName.size,
+  };
+}
+
+function newSeries(name: string, number: number, minimumChange: number | undefined): SeriesState {
+  return {
+    name,
+    number,
+    minimumChange,
+    scorer: createSeriesScorer(toOptions(minimumChange)),
+    points: 0,
+    firstMs: 0,
+    lastMs: -1,
+    lastValue: 0,
+    lastScore: 0,
+    late: 0,
+    unstoredLate: 0,
+    open: { timestampsMs: [], values: [], scores: [] },
+    unsealed: 0,
+  };
+}
+
+function toOptions(minimumChange: number | undefined) {
+  return minimumChange === undefined ? {} : { minimumChange };
+}
+
+function toCrossing(source: string, series: string, crossing: SeriesCrossing): Crossing {
+  return {
+    id: `${source}/${series}@${crossing.startedAtMs}`,
+    source,
+    series,
+    startedAtMs: crossing.startedAtMs,
+    value: crossing.value,
+    expected: crossing.expected,
+    spread: crossing.spread,
+    score: crossing.peakScore,
+    direction: crossing.direction,
+  };
+}

@@ -1,0 +1,78 @@
+import { state } from "#contracts/state.ts";
+import type { ServiceFactory } from "#runtime/host/service-context.ts";
+import { OrganismConfig } from "./config.ts";
+import { createFence } from "./fence.ts";
+import { ORGANS, ROLE_PRIORS } from "./organs.ts";
+import { createOutcomeRecorder } from "./outcome-recorder.ts";
+import { createRoster } from "./roster.ts";
+import { createRuleCache } from "./rule-cache.ts";
+import { organismService } from "./service.ts";
+import { callHttp } from "./skills/call-http.ts";
+import { noop } from "./skills/noop.ts";
+import { notify } from "./skills/notify.ts";
+import { restartHost } from "./skills/restart-host.ts";
+import { scaleHost } from "./skills/scale-host.ts";
+import { createOrganismStore, organismSchema } from "./store.ts";
+
+export const create: ServiceFactory = async (context) => {
+  const { clock, ids, log } = context;
+  const config = OrganismConfig.parse(context.config ?? {});
+  const settings = { current: config };
+  const database = await context.database("seedcore", [organismSchema]);
+  const store = createOrganismStore(database);
+  await store.settle(
+    Object.values(ORGANS).map((organ) => ({
+      ...organ,
+      agents: Array.from({ length: config.agentsPerOrgan }, (_, i) => `${organ.id}_agent_${i}`),
+    })),
+  );
+  const organs = await store.organs();
+  const stateClient = context.client(state);
+  const roster = createRoster(organs, async () => (await stateClient.agents({}, BACKGROUND)).agents, clock);
+  const recorder = createOutcomeRecorder({
+    // Short, since a host that ends waits for its last one, when state may be gone already.
+    send: (batch) => stateClient.recordOutcomes(batch, { ...BACKGROUND, deadlineMs: 500 }),
+    clock,
+    ids,
+    log,
+    intervalMs: config.recordEveryMs,
+  });
+  const rolesOf = new Map(organs.map(({ id, kind }) => [id, ROLE_PRIORS[kind]]));
+  const record = (agent: string, organ: string, succeeded: number, failed: number) => {
+    const roles = rolesOf.get(organ);
+    recorder.record({ agent, organ, succeeded, failed, ...(roles === undefined ? {} : { roles }) });
+  };
+  // Agents are known from the first minute, not only from their first execution.
+  for (const organ of organs) for (const agent of organ.agents) record(agent, organ.id, 0, 0);
+
+  const platform = {
+    desired: context.desired,
+    engineStatus: () => context.engineStatus(),
+    replicaId: context.replicaId,
+  };
+  const rules = {
+    get allowPrivate() {
+      return settings.current.allowPrivate;
+    },
+    get allowLoopback() {
+      return settings.current.allowLoopback;
+    },
+  };
+  const skills = [noop, notify(rules), callHttp(rules), restartHost(platform), scaleHost(platform)];
+
+  return organismService({
+    database,
+    store,
+    settings,
+    rules: createRuleCache(() => store.rules(), clock),
+    skills: new Map(skills.map((skill) => [skill.name, skill])),
+    roster,
+    recorder,
+    fence: createFence(),
+    clock,
+    log,
+    record: (agent, organ, isSuccess) => record(agent, organ, isSuccess ? 1 : 0, isSuccess ? 0 : 1),
+  });
+};
+
+const BACKGROUND = { priority: "background" } as const;

@@ -1,0 +1,77 @@
+/** Tells state how executions ended: summed up, every few seconds while there is something, and once each. */
+import type { state } from "#contracts/state.ts";
+import type { Clock } from "#core/clock.ts";
+import type { InputOf } from "#core/contract.ts";
+import type { Ids } from "#core/ids.ts";
+import { runDetached } from "#runtime/call.ts";
+import type { Logger } from "#runtime/telemetry/logger.ts";
+
+export type OutcomeBatch = InputOf<(typeof state)["procedures"]["recordOutcomes"]>;
+type Outcome = OutcomeBatch["outcomes"][number];
+
+export interface OutcomeRecorder {
+  /** Zero outcomes make the agent known. */
+  record(outcome: Outcome): void;
+  /** Sends what is left, once. */
+  close(): Promise<void>;
+}
+
+export function createOutcomeRecorder(deps: {
+  readonly send: (batch: OutcomeBatch) => Promise<unknown>;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Logger;
+  readonly intervalMs: number;
+}): OutcomeRecorder {
+  const { clock, ids, log } = deps;
+  let sums = new Map<string, Outcome>();
+  /** Sent, but not known to be taken: it is sent again as it was, so that its id tells the receiver. */
+  let unsure: OutcomeBatch | undefined;
+  let sending: Promise<void> | undefined;
+  let cancelTimer: (() => void) | undefined;
+
+  async function send(): Promise<void> {
+    if (unsure === undefined && sums.size > 0) {
+      unsure = { batchId: ids.next("batch"), outcomes: [...sums.values()] };
+      sums = new Map();
+    }
+    const batch = unsure;
+    if (batch === undefined) return;
+    try {
+      await deps.send(batch);
+      unsure = undefined;
+    } catch (error) {
+      log.debug({ err: error, batchId: batch.batchId }, "Outcomes of agents could not be recorded; trying again.");
+    }
+  }
+
+  function arm(): void {
+    cancelTimer ??= runDetached(() =>
+      clock.after(deps.intervalMs, () => {
+        cancelTimer = undefined;
+        sending = send().finally(() => {
+          if (unsure !== undefined || sums.size > 0) arm();
+        });
+      }),
+    );
+  }
+
+  return {
+    record(outcome) {
+      const sum = sums.get(outcome.agent);
+      sums.set(outcome.agent, {
+        ...outcome,
+        succeeded: outcome.succeeded + (sum?.succeeded ?? 0),
+        failed: outcome.failed + (sum?.failed ?? 0),
+      });
+      arm();
+    },
+    async close() {
+      cancelTimer?.();
+      await sending;
+      cancelTimer?.();
+      await send();
+      if (unsure === undefined) await send();
+    },
+  };
+}

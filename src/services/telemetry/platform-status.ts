@@ -1,0 +1,60 @@
+/** What the engine says of its hosts, in the words of the contract. */
+import type { z } from "zod";
+import type { HostInfo, ReplicaInfo, Rollout } from "#contracts/telemetry.ts";
+import type { EngineStatus, HostStatus, ReplicaStatus } from "#runtime/engine/engine.ts";
+import { percentOf, type Rollout as DesiredRollout } from "#runtime/engine/rollout.ts";
+
+/** Resident memory of a process in bytes; null where it cannot be told. */
+export type ResidentBytes = (pid: number) => number | null;
+
+export function toHostInfos(status: EngineStatus, residentBytes: ResidentBytes): HostInfo[] {
+  return status.hosts.map((host) => toHostInfo(host, residentBytes));
+}
+
+export function toHostInfo({ spec, generation, replicas }: HostStatus, residentBytes: ResidentBytes): HostInfo {
+  // Values may be secrets: who may see a status may not see them.
+  const env = Object.fromEntries(Object.keys(spec.env).map((name) => [name, "…"]));
+  return {
+    name: spec.name,
+    generation,
+    spec: { ...spec, env },
+    replicas: replicas.map((replica) => toReplicaInfo(replica, residentBytes)),
+  };
+}
+
+function toReplicaInfo(replica: ReplicaStatus, residentBytes: ResidentBytes): z.output<typeof ReplicaInfo> {
+  const { state } = replica;
+  // A pid is told apart from others only on its own machine.
+  const isHere = replica.node === undefined;
+  const isAlive = isHere && replica.pid !== undefined && state.kind !== "stopped" && state.kind !== "backoff";
+  return {
+    id: replica.id,
+    pid: replica.pid ?? null,
+    node: replica.node ?? null,
+    version: replica.version,
+    restarts: replica.restarts,
+    state: state.kind,
+    sinceMs: state.sinceMs,
+    address: state.kind === "ready" ? state.address : null,
+    reason: state.kind === "backoff" ? state.reason : null,
+    residentBytes: isAlive && replica.pid !== undefined ? residentBytes(replica.pid) : null,
+  };
+}
+
+export function toRollout(host: string, rollout: DesiredRollout): Rollout {
+  const { from, next, state, steps, everyMs, startedAtMs } = rollout;
+  return {
+    host,
+    from,
+    to: next.version,
+    state: state.kind,
+    percent: percentOf(rollout),
+    steps,
+    everyMs,
+    startedAtMs,
+    endedAtMs: "endedAtMs" in state ? state.endedAtMs : null,
+    reason: state.kind === "returned" ? state.reason : null,
+    old: state.old,
+    next: "next" in state ? state.next : { calls: 0, errors: 0 },
+  };
+}

@@ -1,0 +1,97 @@
+/** A real organism for whole-system tests: started with the launcher, in a home of its own, on a port of its own. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { RunFile } from "#app/run-file.ts";
+
+const LAUNCHER = join(import.meta.dirname, "..", "..", "bin", "seedcore");
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class TestOrganism {
+  readonly home = mkdtempSync(join(tmpdir(), "seedcore-home-"));
+  readonly directory = join(this.home, "seedcore-dev");
+  readonly environment: Record<string, string>;
+
+  private constructor(port: number, more: Readonly<Record<string, string>>) {
+    const { PATH = "" } = process.env;
+    this.environment = { PATH, SEEDCORE_HOME: this.home, SEEDCORE_PORT: String(port), HOME: this.home, ...more };
+  }
+
+  /** @param more of the environment */
+  static async create(more: Readonly<Record<string, string>> = {}): Promise<TestOrganism> {
+    return new TestOrganism(await freePort(), more);
+  }
+
+  /** Runs `seedcore …` to its end. */
+  run(...args: string[]): Promise<CommandResult> {
+    return new Promise((resolve, reject) => {
+      const child = spawn(LAUNCHER, args, { env: this.environment, stdio: ["ignore", "pipe", "pipe"] });
+      let stdout = "";
+      let stderr = "";
+      child.stdout.on("data", (part: Buffer) => (stdout += part.toString()));
+      child.stderr.on("data", (part: Buffer) => (stderr += part.toString()));
+      child.on("error", reject);
+      child.on("close", (code) => resolve({ code, stdout, stderr }));
+    });
+  }
+
+  /** @throws Error with what was printed when it does not start. */
+  async up(): Promise<RunFile> {
+    const { code, stdout, stderr } = await this.run("up", "--detach");
+    if (code !== 0) throw new Error(`up failed with ${code}:\n${stdout}${stderr}`);
+    return this.runFile();
+  }
+
+  runFile(): RunFile {
+    return JSON.parse(readFileSync(join(this.directory, "run.json"), "utf8")) as RunFile;
+  }
+
+  token(): string {
+    return readFileSync(join(this.directory, "token"), "utf8").trim();
+  }
+
+  /** Pids of the organism's processes: what carries its home in its environment and is no command of ours. */
+  members(): number[] {
+    const needle = `SEEDCORE_HOME=${this.home}\0`;
+    return readdirSync("/proc")
+      .map(Number)
+      .filter((pid) => {
+        try {
+          const of = (file: string) => readFileSync(`/proc/${pid}/${file}`, "utf8");
+          return pid !== process.pid && !/^State:\s+Z/m.test(of("status")) && of("environ").includes(needle);
+        } catch {
+          return false;
+        }
+      });
+  }
+
+  /** Ends it, whatever state it is in, and forgets what it knew. */
+  async destroy(): Promise<void> {
+    await this.run("down", "--now");
+    for (const pid of this.members()) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It ended by itself.
+      }
+    }
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
+}

@@ -1,0 +1,83 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { TestOrganism } from "./organism.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+
+let folder: string;
+let organism: TestOrganism;
+beforeEach(async () => {
+  organism = await TestOrganism.create();
+  folder = mkdtempSync(join(tmpdir(), "seedcore-package-"));
+  mkdirSync(join(folder, "node_modules"));
+  symlinkSync(ROOT, join(folder, "node_modules/seedcore"));
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+});
+afterEach(async () => {
+  await organism.destroy();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('import from "seedcore" in another package', () => {
+  // The sources name each other by aliases and end in .ts; neither may reach a program that installed the package.
+  it("has types that a strict compiler takes and that reject a wrong call", async () => {
+    write(
+      "app.ts",
+      `import { type Connection, connect, defineContract, isServiceError, procedure } from "seedcore";
+      export const connection: Connection = await connect();
+      const ml = connection.getServiceClient("ml");
+      export const accepted: number = (
+        await ml.ingest({ source: "shop", series: [{ name: "queue", points: [[Date.now(), 12]] }] })
+      ).accepted;
+      // @ts-expect-error a wrong name
+      await ml.ingest({ sorce: "shop", series: [] });
+      // @ts-expect-error no such service
+      connection.getServiceClient("mll");
+      export { defineContract, isServiceError, procedure };`,
+    );
+    const strict = ["--strict", "--noEmit", "--target", "es2023", "--lib", "es2023,dom,esnext.disposable"];
+    for (const module of [
+      ["--module", "nodenext"],
+      ["--module", "esnext", "--moduleResolution", "bundler"],
+    ]) {
+      const compiler = join(ROOT, "node_modules/typescript/bin/tsc");
+      expect(await node(compiler, ...strict, ...module, "app.ts")).toEqual({ code: 0, stdout: "", stderr: "" });
+    }
+  });
+
+  it("connects, calls and gives declared errors as values", async () => {
+    await organism.up();
+    write(
+      "app.js",
+      `import { connect } from "seedcore";
+      const connection = await connect();
+      const { accepted } = await connection.getServiceClient("ml").ingest({
+        source: "shop", series: [{ name: "queue", points: [[Date.now(), 12]] }],
+      });
+      const task = await connection.getServiceClient("coordinator").getTask.try({ id: "task_unknown" });
+      console.log(JSON.stringify({ accepted, code: task.error.code }));
+      await connection.close();`,
+    );
+    const { code, stdout, stderr } = await node("app.js");
+    expect(stderr).toBe("");
+    expect({ code, answer: JSON.parse(stdout) as unknown }).toEqual({
+      code: 0,
+      answer: { accepted: 1, code: "UNKNOWN_TASK" },
+    });
+  });
+});
+
+function write(name: string, text: string): void {
+  writeFileSync(join(folder, name), text);
+}
+
+function node(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, args, { cwd: folder, env: organism.environment }, (_, stdout, stderr) =>
+      resolve({ code: child.exitCode ?? -1, stdout, stderr }),
+    );
+  });
+}

@@ -1,0 +1,187 @@
+/** An organism on a two-node cluster of its own, under load, and what a fault does to it. */
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Connection, openConnection } from "#app/connection.ts";
+import { resolveTarget } from "#app/connect-target.ts";
+import type { HostInfo } from "#contracts/telemetry.ts";
+import { freePort } from "../../app/organism.ts";
+import { startCluster, type ThrowAwayCluster } from "../cluster/cluster.ts";
+import { isAlive, RayOrganism } from "../ray-organism.ts";
+import { quantile } from "../../../bench/quantile.ts";
+import { type CallRecord, type Load, startLoad } from "./load.ts";
+
+export interface FaultResult {
+  readonly offered: number;
+  readonly attempts: number;
+  readonly failed: readonly CallRecord[];
+  /** Of the calls of the five seconds before. */
+  readonly p99BeforeMs: number;
+  /** Of the calls that were sent in the second after the fault. */
+  readonly p99Ms: number;
+  /** From the fault until the last call that failed, or took longer than SLOW_MS, had ended; 0 when none did. */
+  readonly recoveredMs: number;
+  /** Until `status` called nothing ready any more that was dead. */
+  readonly toldMs: number;
+  /** Until everything was there again. */
+  readonly healedMs: number;
+  /** Node hosts that still live after 20 s and belong to no replica. */
+  readonly orphans: readonly number[];
+}
+
+export interface Fault {
+  readonly name: string;
+  /** Does it; resolves with the processes that must be gone by then. */
+  cause(run: FaultRun): Promise<readonly number[]>;
+  /** Brings back what does not come back by itself; after `status` has told. */
+  repair?(run: FaultRun): Promise<void>;
+}
+
+export const SLOW_MS = 500;
+const DEADLINE_MS = 2_000;
+const STEADY_MS = 5_000;
+/** Long enough for every lease and health check to have its say. */
+const WATCH_MS = 15_000;
+const ORPHAN_MS = 20_000;
+const HEAL_WITHIN_MS = 180_000;
+
+export class FaultRun {
+  readonly cluster: ThrowAwayCluster;
+  readonly organism: RayOrganism;
+  readonly connection: Connection;
+  readonly load: Load;
+
+  private constructor(cluster: ThrowAwayCluster, organism: RayOrganism, connection: Connection) {
+    this.cluster = cluster;
+    this.organism = organism;
+    this.connection = connection;
+    const ml = connection.getServiceClient("ml");
+    this.load = startLoad({ call: () => ml.status({}, { deadlineMs: DEADLINE_MS }), path: "/ml/status" });
+  }
+
+  static async start(): Promise<FaultRun> {
+    const cluster = await startCluster({ workers: 1 });
+    const organism = await RayOrganism.create(cluster, "seedcore-dev", {
+      // A fixed port, so that no node gets both.
+      hosts: { ml: { replicas: 2, port: await freePort() }, gateway: { replicas: 2 } },
+    }).catch(async (error: unknown) => {
+      await cluster.stop();
+      throw error;
+    });
+    try {
+      await organism.up();
+      const target = resolveTarget({}, organism.environment);
+      return new FaultRun(cluster, organism, await openConnection(target, () => {}));
+    } catch (error) {
+      await cluster.stop();
+      await organism.destroy();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.load.stop();
+    await this.connection.close();
+    await this.cluster.stop();
+    await this.organism.destroy();
+  }
+
+  /** What `status` shows; it waits for whoever answers. */
+  async hosts(): Promise<readonly HostInfo[]> {
+    return (await this.connection.getServiceClient("telemetry").status({}, { deadlineMs: DEADLINE_MS })).hosts;
+  }
+
+  /** The process of a ready replica. */
+  async pidOf(host: string, node?: string): Promise<number> {
+    const replicas = (await this.hosts()).find(({ name }) => name === host)?.replicas ?? [];
+    const found = replicas.find((one) => one.state === "ready" && (node === undefined || one.node === node));
+    if (found === undefined || found.pid === null) throw new Error(`${host} has no ready replica.`);
+    return found.pid;
+  }
+
+  /** Processes of the cluster by what `ps` shows of them. */
+  pidsLike(pattern: RegExp): readonly number[] {
+    return this.cluster
+      .processes()
+      .filter(({ commandLine }) => pattern.test(commandLine))
+      .map(({ pid }) => pid);
+  }
+
+  /** @throws Error when it does not heal */
+  async suffer(fault: Fault): Promise<FaultResult> {
+    await this.untilWhole();
+    await sleep(STEADY_MS);
+    const { calls } = this.load;
+    const attemptsBefore = this.load.attempts();
+    const offeredBefore = calls.length;
+    const atMs = performance.now();
+    const dead = await fault.cause(this);
+    const toldMs = await this.#since(atMs, async () => {
+      const shown = (await this.hosts()).flatMap(({ replicas }) => replicas.filter(({ state }) => state === "ready"));
+      return shown.length > 0 && !shown.some(({ pid }) => pid !== null && dead.includes(pid));
+    });
+    await fault.repair?.(this);
+    const healedMs = await this.#since(atMs, () => this.#isWhole());
+    await sleep(Math.max(0, WATCH_MS - (performance.now() - atMs)));
+    const offered = calls.slice(offeredBefore);
+    const bad = offered.filter(({ failure, tookMs }) => failure !== undefined || tookMs > SLOW_MS);
+    const timesOf = (fromMs: number, untilMs: number) =>
+      calls.filter((one) => one.startedAtMs >= fromMs && one.startedAtMs < untilMs).map(({ tookMs }) => tookMs);
+    return {
+      offered: offered.length,
+      attempts: this.load.attempts() - attemptsBefore,
+      failed: offered.filter(({ failure }) => failure !== undefined),
+      p99BeforeMs: quantile(timesOf(atMs - STEADY_MS, atMs - DEADLINE_MS), 0.99),
+      p99Ms: quantile(timesOf(atMs, atMs + 1_000), 0.99),
+      recoveredMs: Math.max(0, ...bad.map(({ startedAtMs, tookMs }) => startedAtMs + tookMs - atMs)),
+      toldMs,
+      healedMs,
+      orphans: await this.#orphans(dead),
+    };
+  }
+
+  async untilWhole(): Promise<void> {
+    await this.#since(performance.now(), () => this.#isWhole());
+  }
+
+  /** Whether every host has as many ready replicas as it should, and clients know of them. */
+  async #isWhole(): Promise<boolean> {
+    const hosts = await this.hosts();
+    const { replicas } = this.connection.topology();
+    return hosts.every(({ name, spec, replicas: shown }) => {
+      const ready = shown.filter(({ state, pid }) => state === "ready" && pid !== null && isAlive(pid)).length;
+      return ready === spec["replicas"] && replicas.filter(({ host }) => host === name).length === ready;
+    });
+  }
+
+  /** A replica that has just begun is not in `status` yet: only what stays unknown for a while is an orphan. */
+  async #orphans(dead: readonly number[]): Promise<readonly number[]> {
+    const giveUpAtMs = performance.now() + ORPHAN_MS;
+    let left: readonly number[] = dead;
+    do {
+      left = await this.#unknown(dead).catch(() => left);
+      if (left.length > 0) await sleep(500);
+    } while (left.length > 0 && performance.now() < giveUpAtMs);
+    return left;
+  }
+
+  async #unknown(dead: readonly number[]): Promise<readonly number[]> {
+    const known = new Set((await this.hosts()).flatMap(({ replicas }) => replicas.map(({ pid }) => pid)));
+    const hosts = this.pidsLike(/^\S*\bnode\b.* host\.js/);
+    return [...hosts.filter((pid) => !known.has(pid)), ...dead.filter((pid) => isAlive(pid))];
+  }
+
+  async #since(atMs: number, isSo: () => Promise<boolean>): Promise<number> {
+    while (!(await isSo().catch(() => false))) {
+      if (performance.now() - atMs > HEAL_WITHIN_MS) {
+        throw new Error(`It is not whole after ${HEAL_WITHIN_MS / 1_000} s: ${JSON.stringify(await this.hosts())}`);
+      }
+      await sleep(250);
+    }
+    return performance.now() - atMs;
+  }
+}
+
+/** The process that started this one. */
+export function parentOf(pid: number): number {
+  return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+}

@@ -1,0 +1,65 @@
+/** Constant load: so many callers, each with a pause between its calls, and what became of every call. */
+import diagnostics from "node:diagnostics_channel";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isServiceError } from "#core/service-error.ts";
+
+export interface LoadOptions {
+  /** One call. */
+  readonly call: () => Promise<unknown>;
+  /** Where its requests go: attempts are counted by it. */
+  readonly path: string;
+  /** @default 8 */
+  readonly callers?: number;
+  /** Between two calls of a caller. @default 20 */
+  readonly pauseMs?: number;
+}
+
+export interface CallRecord {
+  /** Of `performance.now()`. */
+  readonly startedAtMs: number;
+  readonly tookMs: number;
+  /** Why it failed; undefined when it did not. */
+  readonly failure: string | undefined;
+}
+
+export interface Load {
+  readonly calls: readonly CallRecord[];
+  /** Requests sent so far, repeats included. */
+  attempts(): number;
+  stop(): Promise<void>;
+}
+
+export function startLoad({ call, path, callers = 8, pauseMs = 20 }: LoadOptions): Load {
+  const calls: CallRecord[] = [];
+  let attempts = 0;
+  let stopped = false;
+  const onRequest = (message: unknown) => {
+    if ((message as { request: { path: string } }).request.path === path) attempts++;
+  };
+  diagnostics.subscribe("undici:request:create", onRequest);
+
+  async function caller(): Promise<void> {
+    while (!stopped) {
+      const startedAtMs = performance.now();
+      let failure: string | undefined;
+      try {
+        await call();
+      } catch (error) {
+        failure = isServiceError(error) ? `${error.code}: ${error.message}` : String(error);
+      }
+      calls.push({ startedAtMs, tookMs: performance.now() - startedAtMs, failure });
+      await sleep(pauseMs);
+    }
+  }
+  const running = Array.from({ length: callers }, caller);
+
+  return {
+    calls,
+    attempts: () => attempts,
+    async stop() {
+      stopped = true;
+      await Promise.all(running);
+      diagnostics.unsubscribe("undici:request:create", onRequest);
+    },
+  };
+}

