@@ -46,6 +46,8 @@ export function watchConfig({ initial, log, apply, onNotice }: ConfigWatchOption
     pending = setTimeout(() => (last = last.then(look)), GATHER_MS);
   });
   watcher.on("error", (error) => log.error({ err: error }, "the configuration file is no longer watched"));
+  // What changed between the reading of `initial` and now told nobody.
+  last = look();
   return () => {
     clearTimeout(pending);
     watcher.close();
