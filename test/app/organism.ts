@@ -1,10 +1,10 @@
 /** A real organism for whole-system tests: started with the launcher, in a home of its own, on a port of its own. */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RunFile } from "#app/run-file.ts";
+import { freePort } from "../free-ports.ts";
 
 const LAUNCHER = join(import.meta.dirname, "..", "..", "bin", "seedcore");
 
@@ -84,14 +84,4 @@ export class TestOrganism {
     }
     rmSync(this.home, { recursive: true, force: true });
   }
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 }

@@ -7,7 +7,7 @@ import { systemRandom } from "#core/random.ts";
 import { createEmbeddedEngine } from "#runtime/engine/embedded/embedded-engine.ts";
 import { createHostPool } from "#runtime/engine/embedded/host-pool.ts";
 import { silentLogger } from "#runtime/telemetry/logger.ts";
-import { freePort } from "../app/organism.ts";
+import { freePort } from "../free-ports.ts";
 import { createMemoryDesiredState } from "./memory-desired-state.ts";
 import { askToy, toyEnvironment, toySpec } from "./toy.ts";
 

@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { request } from "undici";
+import { freePorts } from "../../free-ports.ts";
 import { type Keeper, startKeeper } from "./keeper.ts";
 
 const venv = join(import.meta.dirname, "..", "..", "..", ".venv");
@@ -135,6 +137,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<ThrowA
     await startHead();
     for (const index of nodes.keys()) if (index > 0) await startWorker(index);
     await untilNodesAreAlive(cluster);
+    await untilSomebodyListens(head, clientPort);
     if (options.serve ?? true) await startServe(cluster, head, servePort);
   } catch (error) {
     await keeper.stop();
@@ -149,6 +152,21 @@ async function untilNodesAreAlive(cluster: ClusterAddress): Promise<void> {
     const answer = await call(cluster, "GET", "/api/v0/nodes").catch(String);
     if (answer.split('"ALIVE"').length > cluster.nodes.length) return;
     if (tries === 300) throw new Error(`The nodes did not come alive within a minute: ${answer}`);
+    await sleep(200);
+  }
+}
+
+/** The client server is the last of the head's processes to listen. */
+async function untilSomebodyListens(host: string, port: number): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    const socket = connect(port, host);
+    const listens = await once(socket, "connect").then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    if (listens) return;
+    if (tries === 300) throw new Error(`Ray's client server did not listen on ${host}:${port} within a minute.`);
     await sleep(200);
   }
 }
@@ -182,20 +200,4 @@ function inherited(): Record<string, string> {
     ([name]) => !/^(RAY_|PYTHON|VIRTUAL_ENV|SEEDCORE_|NODE_|VITEST)/.test(name),
   );
   return Object.fromEntries(entries.map(([name, value]) => [name, value ?? ""]));
-}
-
-/** Ports that were free a moment ago, all different because all are held until the last is found. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve, reject) => {
-          server.once("error", reject);
-          server.listen(0, "0.0.0.0", () => resolve((server.address() as AddressInfo).port));
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Connection, openConnection } from "#app/connection.ts";
 import { resolveTarget } from "#app/connect-target.ts";
 import type { HostInfo } from "#contracts/telemetry.ts";
-import { freePort } from "../../app/organism.ts";
+import { freePort } from "../../free-ports.ts";
 import { startCluster, type ThrowAwayCluster } from "../cluster/cluster.ts";
 import { isAlive, RayOrganism } from "../ray-organism.ts";
 import { quantile } from "../../../bench/quantile.ts";
