@@ -4,6 +4,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, truncate } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 /** A fresh directory that is removed at the end of the scope. */
@@ -17,7 +18,20 @@ export async function mountSmallDisk(path: string, kilobytes: number): Promise<A
   const run = promisify(execFile);
   await mkdir(path);
   await run("mount", ["-t", "tmpfs", "-o", `size=${kilobytes}k`, "tmpfs", path]);
-  return { [Symbol.asyncDispose]: async () => void (await run("umount", [path])) };
+  return {
+    async [Symbol.asyncDispose]() {
+      // A process that ends still has its files open for a moment after it is seen as gone.
+      for (let tries = 0; ; tries++) {
+        const why = await run("umount", [path]).then(
+          () => undefined,
+          (error: Error) => error,
+        );
+        if (why === undefined) return;
+        if (tries === 100) throw why;
+        await sleep(100);
+      }
+    },
+  };
 }
 
 export interface RunningWriter {
