@@ -21,6 +21,7 @@ const BENCHES = {
   "ray-client": "Ray Client from Node beside Python's own",
   "point-block": "bytes and speed of the block codec",
   "ray-calls": "calls to Node hosts on Ray, beside one machine and beside Serve's proxy",
+  "serve-calls": "a Python deployment called from a service, beside Serve's proxy",
 } as const;
 
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
