@@ -57,6 +57,27 @@ describe("services without state", () => {
     expect(counts(() => balancer.pick(stateless, undefined, NOBODY))).toEqual({ b: 3_000 });
   });
 
+  test("one that stayed silent is left alone, but for one try after each five seconds, until it answers", async () => {
+    const { balancer, clock } = rig(two);
+    const [a, b] = two as [Replica, Replica];
+    for (const replica of two) balancer.begin(replica);
+    for (const replica of two) balancer.end(replica, "0/8");
+    const pick = () => balancer.pick(stateless, undefined, NOBODY);
+    balancer.silent(a);
+    expect(counts(pick)).toEqual({ b: 3_000 });
+    expect(balancer.pick(stateless, undefined, new Set(["b"]))).toBe(a);
+    for (let waits = 0; waits < 2; waits++) {
+      await clock.advance(5_000);
+      expect(counts(pick)).toEqual({ a: 1, b: 2_999 });
+    }
+    balancer.begin(a);
+    balancer.end(a, "0/8");
+    expect(counts(pick)["a"]).toBeGreaterThan(1_000);
+    balancer.silent(a);
+    balancer.silent(b);
+    expect(Object.keys(counts(pick)).toSorted()).toEqual(["a", "b"]);
+  });
+
   test("a replica that reports others' calls gives way, until the report is old", async () => {
     const { balancer, clock } = rig(two);
     balancer.begin(two[0] as Replica);

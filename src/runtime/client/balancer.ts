@@ -22,6 +22,11 @@ export interface Balancer {
   begin(replica: Replica): void;
   /** It ended, whatever way; `load` is the answer's load header. */
   end(replica: Replica, load: string | undefined): void;
+  /**
+   * The replica said nothing while another answered. Until it answers a call it is picked only where no other is left,
+   * but for one try after each 5 s.
+   */
+  silent(replica: Replica): void;
   close(): void;
 }
 
@@ -37,9 +42,13 @@ interface Load {
 /** A report says little about others' calls once it is older than most of them. */
 const REPORT_VALID_MS = 5_000;
 const DEFAULT_LIMIT = 256;
+/** The engine takes a replica that does not answer out of the topology in about this time. */
+const SILENT_MS = 5_000;
 
 export function createBalancer(source: TopologySource, clock: Clock, random: Random): Balancer {
   const loads = new Map<string, Load>();
+  /** Replicas that stayed silent, and when one is tried again. */
+  const silentUntilMs = new Map<string, number>();
   let cachedFor: Topology | undefined;
   const candidates = new Map<string, readonly Replica[]>();
 
@@ -72,9 +81,19 @@ export function createBalancer(source: TopologySource, clock: Clock, random: Ran
     return (load.own + others) / load.limit;
   };
 
+  const isSilent = ({ id }: Replica) => (silentUntilMs.get(id) ?? Number.NEGATIVE_INFINITY) > clock.monotonic();
+  const hush = ({ id }: Replica) => void silentUntilMs.set(id, clock.monotonic() + SILENT_MS);
+
+  const pickRoomier = (from: readonly Replica[]): Replica | undefined => {
+    const first = drawByWeight(from, random);
+    const second = first === undefined ? undefined : drawEqual(from, first, random);
+    if (first === undefined || second === undefined) return first;
+    return fullness(second) < fullness(first) ? second : first;
+  };
+
   const stop = source.watch((topology) => {
     const present = new Set(topology.replicas.map((replica) => replica.id));
-    for (const id of loads.keys()) if (!present.has(id)) loads.delete(id);
+    for (const known of [loads, silentUntilMs]) for (const id of known.keys()) if (!present.has(id)) known.delete(id);
   });
 
   return {
@@ -84,10 +103,10 @@ export function createBalancer(source: TopologySource, clock: Clock, random: Ran
       const all = candidatesOf(contract.name);
       const fresh = avoid.size === 0 ? all : all.filter((replica) => !avoid.has(replica.id));
       const open = fresh.length === 0 ? all : fresh;
-      const first = drawByWeight(open, random);
-      const second = first === undefined ? undefined : drawEqual(open, first, random);
-      if (first === undefined || second === undefined) return first;
-      return fullness(second) < fullness(first) ? second : first;
+      const heard = silentUntilMs.size === 0 ? open : open.filter((replica) => !isSilent(replica));
+      const picked = pickRoomier(heard.length === 0 ? open : heard);
+      if (picked !== undefined && silentUntilMs.has(picked.id)) hush(picked);
+      return picked;
     },
     hasFresh(contract, shardKey, avoid) {
       return (
@@ -101,6 +120,7 @@ export function createBalancer(source: TopologySource, clock: Clock, random: Ran
       loadOf(replica).own++;
     },
     end(replica, header) {
+      if (header !== undefined) silentUntilMs.delete(replica.id);
       // A replica that has left meanwhile is not remembered again.
       const load = loads.get(replica.id);
       if (load === undefined) return;
@@ -112,6 +132,10 @@ export function createBalancer(source: TopologySource, clock: Clock, random: Ran
         load.reportedAtMs = clock.monotonic();
       }
       load.own = Math.max(0, load.own - 1);
+    },
+    silent(replica) {
+      // One that has left meanwhile is not remembered.
+      if (loads.has(replica.id)) hush(replica);
     },
     close: stop,
   };

@@ -332,6 +332,16 @@ describe("a replica that stays silent beside one that answers", () => {
     await closed;
   });
 
+  // The engine takes seconds to see it; each of its calls until then would cost half of a deadline.
+  test("is asked no more by those who know a better one", async () => {
+    const silent = await replica("silent", silence);
+    const good = await replica("good", ok("good"));
+    const client = clientOf(createFakeTopology([silent.replica, good.replica]));
+    for (let calls = 0; calls < 10; calls++) await client.read({ name: "n" }, { deadlineMs: 200 });
+    await client.add({ name: "n" }, { deadlineMs: 200 });
+    expect([silent.seen.length, good.seen.length]).toEqual([1, 11]);
+  });
+
   test("a change is not, nor a call within a call", async () => {
     const silent = await replica("silent", silence);
     const good = await replica("good", ok("good"));

@@ -35,5 +35,13 @@ export function createGatewayTransport(options: GatewayTransportOptions): Transp
 }
 
 function onlyReplica(replica: Replica): Balancer {
-  return { pick: () => replica, hasFresh: () => false, hasOther: () => false, begin() {}, end() {}, close() {} };
+  return {
+    pick: () => replica,
+    hasFresh: () => false,
+    hasOther: () => false,
+    begin() {},
+    end() {},
+    silent() {},
+    close() {},
+  };
 }

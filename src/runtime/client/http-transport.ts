@@ -34,6 +34,13 @@ interface Target {
   readonly pool: Pool;
 }
 
+/** A call's attempts. */
+interface Asking {
+  readonly asked: Set<string>;
+  /** Those of them that have not answered yet. */
+  readonly waitingFor: Set<Replica>;
+}
+
 const NOBODY: ReadonlySet<string> = new Set();
 
 export function createHttpTransport(parts: HttpTransportParts): Transport {
@@ -109,16 +116,18 @@ export function createHttpTransport(parts: HttpTransportParts): Transport {
     call: OutgoingCall,
     { replica, pool }: Target,
     target: ReturnType<typeof toWireTarget>,
-    asked: Set<string>,
+    { asked, waitingFor }: Asking,
   ): Promise<unknown> {
     let load: string | undefined;
     asked.add(replica.id);
+    waitingFor.add(replica);
     balancer.begin(replica);
     try {
       const reply = await exchange(pool, toWireRequest(call, target, token(), clock), call.signal);
       load = loadOf(reply.headers);
       return toAnswer(reply);
     } finally {
+      waitingFor.delete(replica);
       balancer.end(replica, load);
     }
   }
@@ -126,15 +135,20 @@ export function createHttpTransport(parts: HttpTransportParts): Transport {
   return {
     call(call) {
       const target = toWireTarget(call);
-      const asked = new Set<string>();
-      const ask = (asking: OutgoingCall, avoid?: ReadonlySet<string>) =>
-        repeating(asking, (replica, pool) => send(asking, { replica, pool }, target, asked), avoid);
+      const asking: Asking = { asked: new Set(), waitingFor: new Set() };
+      const ask = (outgoing: OutgoingCall, avoid?: ReadonlySet<string>) =>
+        repeating(outgoing, (replica, pool) => send(outgoing, { replica, pool }, target, asking), avoid);
       const isRepeatable = call.procedure.idempotent && !call.inner;
       if (!isRepeatable || !balancer.hasOther(call.contract, shardKeyOf(call))) return ask(call);
       return hedge.run(
         call,
         (signal) => ask({ ...call, signal }),
-        (signal) => ask({ ...call, signal }, new Set(asked)),
+        async (signal) => {
+          const silent = [...asking.waitingFor];
+          const answer = await ask({ ...call, signal }, new Set(asking.asked));
+          for (const replica of silent) if (asking.waitingFor.has(replica)) balancer.silent(replica);
+          return answer;
+        },
       );
     },
     async *stream(call) {
