@@ -9,7 +9,7 @@ import { createServer, type Server } from "node:net";
 export async function freePorts(count: number): Promise<readonly number[]> {
   const held: { readonly port: number; readonly server: Server }[] = [];
   for (let tries = 0; held.length < count && tries < 1_000; tries++) {
-    const port = randomInt(20_000, 32_000);
+    const port = randomInt(20_000, 30_000);
     const server = createServer();
     const listens = once(server, "listening");
     server.listen(port, "0.0.0.0");
@@ -18,7 +18,7 @@ export async function freePorts(count: number): Promise<readonly number[]> {
       () => undefined,
     );
   }
-  if (held.length < count) throw new Error(`Fewer than ${count} ports between 20000 and 32000 are free.`);
+  if (held.length < count) throw new Error(`Fewer than ${count} ports between 20000 and 30000 are free.`);
   for (const { server } of held) {
     server.close();
     await once(server, "close");

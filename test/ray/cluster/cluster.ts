@@ -38,6 +38,8 @@ export interface ClusterOptions {
   readonly token?: boolean;
   /** Start Serve, empty, so that its port is known. @default true */
   readonly serve?: boolean;
+  /** Where Serve listens. With HAProxy it must be 127.0.0.1, where that looks for replicas. @default the head's address */
+  readonly serveHost?: string;
   /** More variables for every process of the cluster. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -66,6 +68,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<ThrowA
   writeFileSync(tokenFile, token, { mode: 0o600 });
   const nodes = Array.from({ length: 1 + (options.workers ?? 0) }, (_, index) => `127.0.0.${index + 2}`);
   const [head = ""] = nodes;
+  const serveHost = options.serveHost ?? head;
   const [gcsPort = 0, clientPort = 0, dashboardPort = 0, servePort = 0, ...agentPorts] = await freePorts(
     4 + nodes.length,
   );
@@ -86,7 +89,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<ThrowA
     address: `ray://${head}:${clientPort}`,
     gcsAddress: `${head}:${gcsPort}`,
     dashboardUrl: `http://${head}:${dashboardPort}`,
-    serveUrl: `http://${head}:${servePort}`,
+    serveUrl: `http://${serveHost}:${servePort}`,
     token,
     tokenFile,
     python,
@@ -138,7 +141,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<ThrowA
     for (const index of nodes.keys()) if (index > 0) await startWorker(index);
     await untilNodesAreAlive(cluster);
     await untilSomebodyListens(head, clientPort);
-    if (options.serve ?? true) await startServe(cluster, head, servePort);
+    if (options.serve ?? true) await startServe(cluster, serveHost, servePort);
   } catch (error) {
     await keeper.stop();
     throw error;
