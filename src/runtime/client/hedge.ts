@@ -40,12 +40,15 @@ export function createHedge(clock: Clock): Hedge {
         if (outcome !== "silent") return outcome.answer;
         if (budget < 1) return await asked;
         budget--;
-        // Whichever fails waits for the other; when both have, the first one's failure is the call's.
-        return await Promise.any([asked, second(over.signal)]).catch(() => asked);
+        try {
+          // Whichever fails waits for the other; when both have, the first one's failure is the call's.
+          return await Promise.any([asked, second(over.signal)]).catch(() => asked);
+        } finally {
+          over.abort(new ServiceError("CANCELLED", "Another replica answered."));
+        }
       } finally {
         cancelTimer();
         call.signal.removeEventListener("abort", onAbort);
-        over.abort(new ServiceError("CANCELLED", "Another replica answered."));
       }
     },
   };
