@@ -1,4 +1,7 @@
-/** Ray's client protocol against real Ray: what the fake server of the unit tests can only claim. */
+/**
+ * Ray's client protocol against real Ray: what the fake server of the unit tests can only claim.
+ * @module-tag smoke
+ */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { type AddressInfo, createServer } from "node:net";

@@ -89,7 +89,7 @@ describe("seedcore up on Ray", () => {
     });
   });
 
-  it("two at once: one brings it up, the other says that it is under way", async () => {
+  it("two at once: one brings it up, the other says that it is under way", { tags: ["smoke"] }, async () => {
     const both = await Promise.all([organism.run("up", "--json"), organism.run("up", "--json")]);
     const [winner, loser] = both.toSorted((a, b) => (a.code ?? 9) - (b.code ?? 9));
     expect(winner?.code, winner?.stderr).toBe(0);
@@ -98,7 +98,7 @@ describe("seedcore up on Ray", () => {
     started = JSON.parse(winner?.stdout ?? "") as Started;
   });
 
-  it("says what runs where", () => {
+  it("says what runs where", { tags: ["smoke"] }, () => {
     expect(started.nodes.toSorted()).toEqual(cluster.nodes);
     expect(started.replicas.map(({ host }) => host).toSorted()).toEqual(
       ["coordinator", "engine", "gateway", "ml", "organism", "state", "telemetry"].toSorted(),
@@ -110,7 +110,9 @@ describe("seedcore up on Ray", () => {
     }
   });
 
-  it("does the main job: a file's jump becomes an incident, a task is done, status tells of both", async () => {
+  it("does the main job: a file's jump becomes an incident, a task is done, status tells of both", {
+    tags: ["smoke"],
+  }, async () => {
     const random = seededRandom(7);
     const lines = Array.from({ length: 3_000 }, (_, minute) => {
       const value = 100 + 10 * random.next() + (minute >= 2_500 && minute < 2_530 ? 400 : 0);
@@ -138,7 +140,7 @@ describe("seedcore up on Ray", () => {
   });
 
   // Everybody else on the cluster, Python too, comes this way.
-  it("answers through Serve's own proxy, to whoever has a token and to nobody else", async () => {
+  it("answers through Serve's own proxy, to whoever has a token and to nobody else", { tags: ["smoke"] }, async () => {
     const { urlWithToken } = await organism.json<{ urlWithToken: string }>("up");
     const token = new URL(urlWithToken).searchParams.get("token") ?? "";
     const ask = (authorization?: string) =>
@@ -188,7 +190,7 @@ describe("seedcore up on Ray", () => {
     expect((await organism.up()).replicas).toEqual(started.replicas);
   });
 
-  it("down takes all of it off and nothing else", async () => {
+  it("down takes all of it off and nothing else", { tags: ["smoke"] }, async () => {
     const down = await organism.run("down");
     expect(down.code, down.stderr).toBe(0);
     expect(await applications()).toEqual(before);

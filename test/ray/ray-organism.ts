@@ -73,7 +73,12 @@ export class RayOrganism {
 
 /** How a command finds the cluster. */
 export function environmentFor({ address, token }: ClusterAddress): Record<string, string> {
-  return { RAY_ADDRESS: address, ...(token === "" ? { RAY_AUTH_MODE: "disabled" } : { RAY_AUTH_TOKEN: token }) };
+  const { SEEDCORE_RAY_ANY_VERSION = "" } = process.env;
+  return {
+    RAY_ADDRESS: address,
+    SEEDCORE_RAY_ANY_VERSION,
+    ...(token === "" ? { RAY_AUTH_MODE: "disabled" } : { RAY_AUTH_TOKEN: token }),
+  };
 }
 
 export function isAlive(pid: number): boolean {

@@ -1,3 +1,5 @@
+/** @module-tag smoke */
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from "vitest";
 import { request } from "undici";
@@ -12,10 +14,10 @@ import { failureOf } from "#runtime/ray/rest/serve-failure.ts";
 import { scaleDeployment } from "#runtime/ray/rest/serve-scaler.ts";
 import { listState, readLog, STATE } from "#runtime/ray/rest/state.ts";
 import { createRayRest } from "#runtime/ray/rest/transport.ts";
-import { checkVersion, readAuthenticationMode, readVersion } from "#runtime/ray/rest/version.ts";
+import { readAuthenticationMode, readVersion } from "#runtime/ray/rest/version.ts";
 import type { PackageFile } from "#runtime/ray/rest/zip.ts";
 
-const { dashboardUrl, serveUrl, token, nodes } = inject("ray");
+const { dashboardUrl, serveUrl, token, nodes, python } = inject("ray");
 const connect = (presented: string | undefined) =>
   createRayRest({ url: dashboardUrl, token: () => presented, clock: systemClock });
 const rest = connect(token);
@@ -84,7 +86,9 @@ describe("the dashboard", () => {
   test("says to everybody that it wants a token, and its version to whoever has it", async () => {
     const open = connect(undefined);
     const { version, sessionName } = await readVersion(rest);
-    expect(() => checkVersion(version, { acceptAny: false, override: "" })).not.toThrow();
+    expect(version).toBe(
+      execFileSync(python, ["-c", "import ray; print(ray.__version__)"], { encoding: "utf8" }).trim(),
+    );
     expect(sessionName).toMatch(/^session_/);
     expect(await readAuthenticationMode(open)).toBe("token");
     await open.close();
@@ -230,7 +234,8 @@ describe("Serve applications", () => {
 
     await changeServeApplications(deps, () => []);
     await eventually(async () => {
-      expect(Object.keys((await readServe(rest)).applications).toSorted()).toEqual(["run", "theirs"]);
+      const names = Object.keys((await readServe(rest)).applications);
+      expect(names.filter((name) => name.startsWith("ours."))).toEqual([]);
     });
     expect(await running("theirs", 2)).toEqual(theirs);
     expect(await running("run", 1)).toEqual(byRun);

@@ -1,4 +1,7 @@
-/** Typed calls from TypeScript to a real Serve deployment, through the door that every shim opens. */
+/**
+ * Typed calls from TypeScript to a real Serve deployment, through the door that every shim opens.
+ * @module-tag smoke
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";

@@ -47,7 +47,9 @@ export function describeEngine(name: string, subject: EngineSubject): void {
       engine = undefined;
     });
 
-    it("deploys: every replica is ready, in the topology, and answers under its own id", async () => {
+    it("deploys: every replica is ready, in the topology, and answers under its own id", {
+      tags: ["smoke"],
+    }, async () => {
       const running = await start({ ...subject.spec, replicas: 2 });
       const { replicas, state } = running.topology.current();
       expect(state).toBe("settled");

@@ -8,9 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { request } from "undici";
 import { freePorts } from "../../free-ports.ts";
 import { type Keeper, startKeeper } from "./keeper.ts";
-
-const venv = join(import.meta.dirname, "..", "..", "..", ".venv");
-const python = join(venv, "bin", "python");
+import { python, venv } from "./python.ts";
 
 /** Where a cluster is and how to get in; plain data, so that vitest can hand it to the tests. */
 export interface ClusterAddress {

@@ -3,8 +3,7 @@ import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-
-const python = join(import.meta.dirname, "..", "..", "..", ".venv", "bin", "python");
+import { python } from "./python.ts";
 
 export interface KeptProcess {
   readonly pid: number;

@@ -1,3 +1,4 @@
+/** @module-tag smoke */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";

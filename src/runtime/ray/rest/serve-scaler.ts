@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isServiceError, ServiceError } from "#core/service-error.ts";
 import { segment, type RayRest } from "./transport.ts";
 
 /**
@@ -13,11 +14,13 @@ export async function scaleDeployment(
   replicas: number,
   signal?: AbortSignal,
 ): Promise<void> {
-  await rest.call({
-    method: "POST",
-    path: `/api/v1/applications/${segment(application)}/deployments/${segment(deployment)}/scale`,
-    body: { target_num_replicas: replicas },
-    schema: z.unknown(),
-    signal,
-  });
+  const path = `/api/v1/applications/${segment(application)}/deployments/${segment(deployment)}/scale`;
+  const body = { target_num_replicas: replicas };
+  try {
+    await rest.call({ method: "POST", path, body, schema: z.unknown(), signal });
+  } catch (error) {
+    // Ray 2.57 answers 400 where later ones answer 404.
+    if (!isServiceError(error) || error.code !== "INVALID_INPUT" || !error.message.includes("not found")) throw error;
+    throw new ServiceError("NOT_FOUND", error.message, { cause: error, started: "no" });
+  }
 }

@@ -7,12 +7,13 @@ const check =
     checkVersion(version, { acceptAny, override: "set ANY=1" });
 
 it("accepts the versions that were tested, in every patch", () => {
-  for (const version of ["2.60.0", "2.60.12", "2.60.0.post1"]) expect(check(version)).not.toThrow();
+  for (const version of ["2.57.1", "2.58.0", "2.59.0", "2.60.0", "2.60.12", "2.60.0.post1"])
+    expect(check(version)).not.toThrow();
 });
 
 // An untested Ray fails in the middle of a deployment, in ways that nobody can read.
 it("refuses older, newer and unreadable ones, says which and how to try all the same", () => {
-  for (const version of ["2.59.1", "2.9.0", "1.60.0", "2.61.0", "3.0.0.dev0", "nightly"]) {
+  for (const version of ["2.56.1", "2.9.0", "1.60.0", "2.61.0", "3.0.0.dev0", "nightly"]) {
     expect(check(version)).toThrow(`Ray ${version};`);
     expect(check(version)).toThrow("set ANY=1");
     expect(check(version, true)).not.toThrow();

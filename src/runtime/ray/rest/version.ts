@@ -2,8 +2,8 @@ import { z } from "zod";
 import { ServiceError } from "#core/service-error.ts";
 import type { RayRest } from "./transport.ts";
 
-/** Versions everything was run on: from `least`, up to but without `below`. */
-export const SUPPORTED_RAY = { least: "2.60", below: "2.61" } as const;
+/** From `least`, up to but without `below`: everything was run on the newest, `npm run test:ray` on one of each before it. */
+export const SUPPORTED_RAY = { least: "2.57", below: "2.61" } as const;
 
 const Version = z
   .object({ ray_version: z.string(), ray_commit: z.string().default(""), session_name: z.string().default("") })
@@ -40,7 +40,7 @@ export function checkVersion(
     return;
   throw new ServiceError(
     "UNSUPPORTED",
-    `The cluster runs Ray ${version}; SeedCore was tested on ${SUPPORTED_RAY.least}.x only. Use such a cluster, or ${options.override} to try this one.`,
+    `The cluster runs Ray ${version}; SeedCore was tested from ${SUPPORTED_RAY.least} up to, but without, ${SUPPORTED_RAY.below}. Use such a cluster, or ${options.override} to try this one.`,
   );
 }
 
