@@ -1,9 +1,9 @@
 /** `RAY_ADDRESS=… seedcore up` as a person does it, on a real cluster of two nodes. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { request } from "undici";
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { systemClock } from "#core/clock.ts";
@@ -51,6 +51,14 @@ if __name__ == "__main__":
 `;
 const saidByStrangers = () =>
   Promise.all(["theirs", "theirs-run"].map(async (path) => (await request(`${cluster.serveUrl}/${path}`)).body.text()));
+
+/** What a Prometheus server would get from all nodes; Ray writes where they are into the cluster's folder. */
+async function metricsOfRay(): Promise<string> {
+  const file = join(dirname(cluster.tokenFile), "prom_metrics_service_discovery.json");
+  const [{ targets }] = JSON.parse(readFileSync(file, "utf8")) as [{ targets: readonly string[] }];
+  const texts = targets.map(async (target) => (await request(`http://${target}/metrics`)).body.text());
+  return (await Promise.all(texts)).join("\n");
+}
 
 describe("seedcore up on Ray", () => {
   let organism: RayOrganism;
@@ -158,6 +166,18 @@ describe("seedcore up on Ray", () => {
       expect(refused.statusCode).toBe(401);
       await refused.body.dump();
     }
+  });
+
+  it("shows what its hosts measure in Ray's own metrics", async () => {
+    const isThere = async () => {
+      const text = await metricsOfRay();
+      const line = text.split("\n").find((one) => /^ray_seedcore_calls_total{.*service="ml"/.test(one)) ?? "";
+      expect(line).toMatch(/host="ml"/);
+      expect(line).toMatch(/namespace="scene"/);
+      expect(Number(line.slice(line.lastIndexOf(" ")))).toBeGreaterThan(0);
+      expect(text).toMatch(/^ray_process_resident_memory_bytes{.*host="ml"/m);
+    };
+    await vi.waitFor(isThere, { timeout: 60_000, interval: 1_000 });
   });
 
   it("again changes nothing", async () => {

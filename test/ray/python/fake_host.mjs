@@ -46,6 +46,7 @@ const handlers = {
 
 function answer(request, response) {
   if (request.url === "/-/health") return response.end();
+  if (request.url === "/-/metrics") return response.end(`token ${request.headers.authorization}`);
   if (request.url === "/stream") {
     note("stream opened");
     response.writeHead(200, { "content-type": "text/event-stream" });

@@ -66,6 +66,8 @@ class Rig:
         self.log.propagate = False
         self.log.addHandler(self.logs)
         self.find = find
+        self.metrics: list[str] = []
+        self.tell_metrics: Callable[[str], None] = self.metrics.append
         self.shims: list[Shim] = []
 
     async def deposit(self, fake: dict[str, Any] | None = None, env: dict[str, str] | None = None) -> None:
@@ -98,6 +100,7 @@ class Rig:
             self.log,
             self.ended.set,
             self.find,
+            self.tell_metrics,
         )
         self.shims.append(shim)
         return shim

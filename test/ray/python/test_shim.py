@@ -341,6 +341,39 @@ def test_tokens_and_the_status_of_the_engine_are_passed_on_when_they_change() ->
     run(scene)
 
 
+def test_the_metrics_of_the_host_are_told_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seedcore_ray, "METRICS_S", 0.05)
+
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        await rig.shim().start()
+        await until(lambda: len(rig.metrics) >= 2)
+        assert set(rig.metrics) == {"token Bearer token-1"}
+
+    run(scene)
+
+
+def test_metrics_that_cannot_be_told_disturb_nobody_and_are_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seedcore_ray, "METRICS_S", 0.02)
+
+    async def scene(rig: Rig) -> None:
+        asked: list[str] = []
+
+        def refuse(text: str) -> None:
+            asked.append(text)
+            raise ValueError("no such thing")
+
+        rig.tell_metrics = refuse
+        await rig.deposit()
+        shim = rig.shim()
+        await shim.start()
+        await until(lambda: len(asked) >= 3)
+        await shim.check_health()
+        assert rig.logs.text.count("the host's metrics are not in Ray's: no such thing") == 1
+
+    run(scene)
+
+
 def test_a_registry_that_restarts_has_the_lease_again_and_the_host_goes_on() -> None:
     async def scene(rig: Rig) -> None:
         await rig.deposit()

@@ -2,6 +2,11 @@
 
 This module holds nothing of SeedCore but its hosting. It needs the standard library and what ``ray[serve]`` brings.
 
+Metrics
+=======
+Every ten seconds what a host says at ``GET /-/metrics`` goes into Ray's own metrics, with labels for namespace and
+version: counters, gauges, and the sum and the count of each histogram.
+
 Registry
 ========
 ``Registry`` is made a detached async actor by whoever brings the organism up::
@@ -116,9 +121,11 @@ from urllib.parse import quote
 
 import aiohttp
 import ray
+from prometheus_client.parser import text_string_to_metric_families
 from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
+from ray.util.metrics import Counter, Gauge
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -861,6 +868,76 @@ def to_python_exception(error: BaseException) -> dict[str, str]:
     }
 
 
+# ------------------------------------------------------------------------------------------------- metrics of the host
+
+METRICS_S = 10.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One value of a host's metric, as Ray's metrics can be told it."""
+
+    name: str
+    help: str
+    labels: dict[str, str]
+    # By how much a counter grew; the value of a gauge.
+    value: float
+    is_counter: bool
+
+
+class HostMetrics:
+    """Reads what a host says of itself in Prometheus' text format, and how much each counter grew since the last time.
+
+    Ray takes single observations only, so of a histogram just its sum and its count are read, as counters.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+
+    def read(self, text: str) -> Iterator[Reading]:
+        for family in text_string_to_metric_families(text):
+            is_counter = family.type in ("counter", "histogram", "summary")
+            for sample in family.samples:
+                if family.type in ("histogram", "summary") and not sample.name.endswith(("_sum", "_count")):
+                    continue
+                value = self._growth(sample.name, sample.labels, sample.value) if is_counter else sample.value
+                if is_counter and value == 0:
+                    continue
+                # Ray ends the names of counters so by itself.
+                name = sample.name.removesuffix("_total") if is_counter else sample.name
+                yield Reading(name, family.documentation, dict(sample.labels), value, is_counter)
+
+    def _growth(self, name: str, labels: Mapping[str, str], value: float) -> float:
+        key = (name, frozenset(labels.items()))
+        last = self._last.get(key, 0.0)
+        self._last[key] = value
+        return value - last if value >= last else value
+
+
+class RayMetrics:
+    """Tells Ray's metrics what a host says of itself, under the same names; Ray puts ``ray_`` in front of them."""
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        self._host = HostMetrics()
+        self._labels = dict(labels)
+        self._metrics: dict[str, tuple[Counter | Gauge, tuple[str, ...]]] = {}
+
+    def tell(self, text: str) -> None:
+        for reading in self._host.read(text):
+            if reading.name not in self._metrics:
+                keys = (*self._labels, *reading.labels)
+                kind = Counter if reading.is_counter else Gauge
+                self._metrics[reading.name] = (kind(reading.name, reading.help, keys), keys)
+            metric, keys = self._metrics[reading.name]
+            # A metric of Ray has the same labels always.
+            given = {**self._labels, **reading.labels}
+            labels = {key: given.get(key, "") for key in keys}
+            if isinstance(metric, Counter):
+                metric.inc(reading.value, labels)
+            else:
+                metric.set(reading.value, labels)
+
+
 # ------------------------------------------------------------------------------------------------------------ the shim
 
 RENEW_S = 1.0
@@ -906,8 +983,10 @@ class Shim:
         log: logging.Logger,
         end: Callable[[], None],
         find: HandleSource = find_handle,
+        tell_metrics: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._args = args
+        self._tell_metrics = tell_metrics
         self._spec: dict[str, Any] = dict(args["spec"])
         self._key = str(args["deposit"])
         self._place = place
@@ -982,6 +1061,7 @@ class Shim:
             timeout_s, self._said_ready, lambda: f"it was not ready within {timeout_s} s: {self._not_ready}"
         )
         self._keep_on(self._watch())
+        self._keep_on(self._measure())
 
     async def check_health(self) -> None:
         """Raises when the process is gone or does not answer; then clients are told to look elsewhere, too."""
@@ -1250,6 +1330,25 @@ class Shim:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._renew_now.wait(), RENEW_S)
 
+    async def _measure(self) -> None:
+        is_told = True
+        while not self._is_stopping:
+            await asyncio.sleep(METRICS_S)
+            try:
+                self._tell_metrics(await self._own_metrics())
+                is_told = True
+            except Exception as error:
+                if is_told:
+                    self._log.warning("the host's metrics are not in Ray's: %s", error)
+                is_told = False
+
+    async def _own_metrics(self) -> str:
+        headers = {"authorization": f"Bearer {self._deposit['token']}"}
+        timeout = aiohttp.ClientTimeout(total=HEALTH_S)
+        async with self._http.get(f"{self._address}/-/metrics", headers=headers, timeout=timeout) as response:
+            response.raise_for_status()
+            return await response.text()
+
     async def _follow(self) -> None:
         while True:
             try:
@@ -1378,7 +1477,8 @@ class Replica:
             memory_mb=int(memory / 2**20) if memory else int(spec["memoryMb"]),
         )
         registry = RayRegistry(args.get("registry", REGISTRY_NAME), args["namespace"])
-        self._shim = Shim(args, place, registry, self._log, self._exit)
+        metrics = RayMetrics({"namespace": args["namespace"], "version": spec["version"]})
+        self._shim = Shim(args, place, registry, self._log, self._exit, tell_metrics=metrics.tell)
         await self._shim.start()
 
     async def __call__(self, request: Request) -> Response:
