@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse, request as send } from "node:http";
+import { Agent, createServer, type IncomingMessage, type ServerResponse, request as send } from "node:http";
 import { type AddressInfo, connect as connectSocket, Server as NetServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -569,4 +569,37 @@ describe("leaving", () => {
     expect((await pending).json()).toMatchObject({ code: "CANCELLED" });
     await drained;
   });
+});
+
+// As a host does that refuses a body by its type.
+test("an answer that comes before the body was read arrives, and leaves the connection as good as any", async () => {
+  const answer = "HTTP/1.1 415 Unsupported Media Type\r\ncontent-length: 0\r\n\r\n";
+  const early = new NetServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => {
+      socket.pause();
+      setTimeout(() => socket.write(answer), 50);
+    });
+  });
+  await new Promise<void>((resolve) => early.listen(0, "127.0.0.1", resolve));
+  cleanups.push(() => early.close());
+  const { port } = early.address() as AddressInfo;
+  topology.set([fakeReplica("early", "store", `http://127.0.0.1:${port}`)]);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  cleanups.push(() => agent.destroy());
+  const sent = (path: string, method: string, body?: Buffer) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const framing = body === undefined ? {} : { "transfer-encoding": "chunked" };
+      const headers = { authorization: `Bearer ${token}`, ...framing };
+      const request = send(`${url}${path}`, { method, headers, agent, timeout: 5_000 });
+      request.on("timeout", () => request.destroy(new Error(`${method} ${path} got no answer.`)));
+      request.on("error", reject);
+      request.on("response", (response) => response.resume().on("end", () => resolve(response.statusCode)));
+      request.end(body);
+    });
+  for (let round = 0; round < 3; round++) {
+    // More than the system's buffers take.
+    expect(await sent("/store/things", "POST", Buffer.alloc(32_000_000))).toBe(415);
+    expect(await sent("/-/ping", "GET")).toBe(200);
+  }
 });

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import { PassThrough, type Readable } from "node:stream";
 import type { Dispatcher, Pool } from "undici";
 import type { Clock } from "#core/clock.ts";
 import type { Random } from "#core/random.ts";
@@ -115,7 +116,7 @@ export class ProxiedCall implements Dispatcher.DispatchHandler {
           method: request.method as Dispatcher.HttpMethod,
           path: request.url ?? "/",
           headers: this.#headers,
-          body: this.#body,
+          body: toDispatched(this.#body),
         },
         this,
       );
@@ -244,10 +245,19 @@ export class ProxiedCall implements Dispatcher.DispatchHandler {
 
   #finish(error: ServiceError | undefined): void {
     this.#over = true;
+    // What the replica did not want of the body must not stand before the connection's next request.
+    this.#of.request.unpipe();
+    this.#of.request.resume();
     this.#stopTimer();
     this.#stopWaiting?.();
     this.#of.ended(error);
   }
+}
+
+/** What undici may end without ending the caller's request, and with it the connection. */
+function toDispatched(body: RequestBody): Buffer | Readable | null {
+  if (body === null || Buffer.isBuffer(body)) return body;
+  return body.pipe(new PassThrough());
 }
 
 function passedOn(received: IncomingHttpHeaders, body: RequestBody): Record<string, string> {
