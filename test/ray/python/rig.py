@@ -56,7 +56,7 @@ class LogList(logging.Handler):
 
 class Rig:
     def __init__(self, find: HandleSource = find_handle) -> None:
-        self.registry = Registry("test", MemoryStore())
+        self.registry = Registry("test", MemoryStore(), find_address=lambda: "127.0.0.1")
         self.calls: list[tuple[str, float]] = []
         self.broken = False
         self.ended = asyncio.Event()

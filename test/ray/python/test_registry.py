@@ -18,9 +18,10 @@ class World:
         self.store = MemoryStore()
         self.now_s = 1000.0
         self.registry = self._new()
+        self.answer: dict[str, Any] = {}
 
     def _new(self) -> Registry:
-        return Registry("test", self.store, lambda: self.now_s)
+        return Registry("test", self.store, lambda: self.now_s, lambda: "127.0.0.1")
 
     def restart(self) -> None:
         self.registry = self._new()
@@ -49,7 +50,7 @@ class World:
         state = {"kind": kind, "sinceMs": 1}
         deposit = f"ml@{version}"
         lease = {"replica": replica, "deposit": deposit, "pid": 1, "node": {}, "serve": {}, "state": state}
-        await self.registry.renew(json.dumps(lease))
+        self.answer = json.loads(await self.registry.renew(json.dumps(lease)))
 
     async def topology(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(await self.registry.listen("", -1, 0))
@@ -428,5 +429,49 @@ def test_a_lock_is_one_holders_until_it_is_released_or_its_time_is_over() -> Non
         assert await acquire("b") is True
         world.now_s += 15
         assert await acquire("a") is True
+
+    run(scene)
+
+
+async def hold(where: dict[str, Any], secret: str, name: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection(where["host"], where["port"])
+    writer.write(f"{secret} {name}\n".encode())
+    await writer.drain()
+    return reader, writer
+
+
+def test_a_replica_whose_lifeline_ends_is_gone_at_once_and_back_with_its_next_heartbeat() -> None:
+    async def scene(world: World) -> None:
+        await world.settle("a", "b")
+        await asyncio.sleep(0.05)
+        await world.renew("a")
+        where = world.answer["lifeline"]
+        _, first = await hold(where, where["secret"], "a")
+        await asyncio.sleep(0.05)
+        _, second = await hold(where, where["secret"], "a")
+        await asyncio.sleep(0.05)
+        first.close()
+        await asyncio.sleep(0.05)
+        assert await world.ids() == ["a", "b"]
+        second.close()
+        await until(lambda: len(world.registry._replicas) == 1)
+        assert await world.ids() == ["b"]
+        await world.renew("a")
+        assert await world.ids() == ["a", "b"]
+
+    run(scene)
+
+
+def test_nobody_ends_a_replica_without_the_secret() -> None:
+    async def scene(world: World) -> None:
+        await world.settle("a", "b")
+        await asyncio.sleep(0.05)
+        await world.renew("a")
+        where = world.answer["lifeline"]
+        for secret in ["", "wrong", "\u00e9"]:
+            reader, writer = await hold(where, secret, "a")
+            assert await reader.read() == b""
+            writer.close()
+        assert await world.ids() == ["a", "b"]
 
     run(scene)

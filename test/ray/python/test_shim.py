@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 import seedcore_ray
 from rig import SPEC, Rig, is_alive, opened, until
-from seedcore_ray import Shim, find_node, to_node_environment
+from seedcore_ray import LEASE_S, Shim, find_node, to_node_environment
 
 
 def run(scene: Callable[[Rig], Awaitable[None]]) -> None:
@@ -390,6 +391,23 @@ def test_a_registry_that_restarts_has_the_lease_again_and_the_host_goes_on() -> 
         assert (await rig.topology())["epoch"] != epoch
         assert (await ask(shim))[0] == 200
         assert not rig.ended.is_set()
+
+    run(scene)
+
+
+def test_a_replica_that_stops_without_a_word_is_out_of_the_topology_at_once() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        shim = rig.shim()
+        await shim.start()
+        await rig.joined("toy/0@a")
+        await until(lambda: "toy/0@a" in rig.registry._lifelines._held)
+        # What the kernel does to a process that is killed; nothing else of it runs any more.
+        for task in list(shim._tasks):
+            task.cancel()
+        began = time.monotonic()
+        await rig.joined()
+        assert time.monotonic() - began < LEASE_S / 2
 
     run(scene)
 

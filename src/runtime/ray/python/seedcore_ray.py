@@ -17,6 +17,7 @@ Registry
 Every argument and every answer is a number or text, text being JSON unless said otherwise::
 
     renew(lease)                      heartbeat of a replica, once a second; the first is how it joins
+                                      -> {"epoch", "version", "lifeline"?: {"host", "port", "secret"}}
     leave(replicaId, waitS)           it is out at once -> {"informed": every other replica has the list without it}
     listen(epoch, version, waitS)     -> Topology, as soon as it is another than (epoch, version), or after waitS
     follow(replicaId, host, epoch, version, revision, waitS)
@@ -39,7 +40,8 @@ Lease::
      "pid": of the Node process, "node": {"id", "ip"}, "serve": {"app", "replica"},
      "state": {"kind": "starting" | "ready" | "not-ready" | "draining", "sinceMs", "reason"?}}
 
-Only leases in state "ready" are in the topology. A lease that is not renewed for LEASE_S is dropped.
+Only leases in state "ready" are in the topology. A lease that is not renewed for LEASE_S is dropped, and at once when
+the replica's lifeline ends: a connection to that address on which it has said ``<secret> <replicaId>`` and a newline.
 
 Deposit, a patch of which replaces the top-level keys it names; "hosts" is patched per host, and there per key, with
 null for a host to remove it::
@@ -149,6 +151,8 @@ SWEEP_S = 0.5
 SETTLE_S = 3.0
 # A heartbeat that was under way when its replica left must not bring it back.
 GONE_S = 60.0
+# Whoever has not said by then whose lifeline it is gets no more of our time.
+HELLO_S = 5.0
 
 
 class Store(Protocol):
@@ -191,6 +195,41 @@ class Lease:
         return bool(self.content["state"]["kind"] == "ready")
 
 
+class Lifelines:
+    """Tells at once that a replica's process has ended, however it died: the kernel closes its connection."""
+
+    def __init__(self, ended: Callable[[str], None]) -> None:
+        self._ended = ended
+        self._secret = secrets.token_hex(16)
+        self._held: dict[str, asyncio.StreamWriter] = {}
+        self._server: asyncio.Server | None = None
+        # For replicas; None until it is open.
+        self.where: dict[str, Any] | None = None
+
+    async def open(self, host: str) -> None:
+        self._server = await asyncio.start_server(self._hold, host, 0, limit=1024)
+        port = self._server.sockets[0].getsockname()[1]
+        self.where = {"host": host, "port": port, "secret": self._secret}
+
+    async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        replica_id = ""
+        try:
+            line = await asyncio.wait_for(reader.readline(), HELLO_S)
+            secret, _, name = line.strip().partition(b" ")
+            if secrets.compare_digest(secret, self._secret.encode()):
+                replica_id = name.decode()
+                self._held[replica_id] = writer
+                # Nothing is said on it: its end is all it tells.
+                await reader.read()
+        except (OSError, ValueError, asyncio.TimeoutError):
+            pass
+        finally:
+            writer.close()
+            if self._held.get(replica_id) is writer:
+                del self._held[replica_id]
+                self._ended(replica_id)
+
+
 class Registry:
     """Leases of all replicas, the topology they make, and what every replica needs to start.
 
@@ -198,7 +237,13 @@ class Registry:
     Until they have, the topology is "settling", so that nobody drops a replica that is only late.
     """
 
-    def __init__(self, namespace: str, store: Store | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        namespace: str,
+        store: Store | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        find_address: Callable[[], str] = ray.util.get_node_ip_address,
+    ) -> None:
         self._namespace = namespace
         self._store: Store = RayStore() if store is None else store
         self._clock = clock
@@ -223,6 +268,8 @@ class Registry:
         self._saver: asyncio.Task[None] | None = None
         self._swept_at = clock()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep_forever())
+        self._lifelines = Lifelines(self._end)
+        self._opening = asyncio.get_running_loop().create_task(self._lifelines.open(find_address()))
 
     async def renew(self, lease: str) -> str:
         content = json.loads(lease)
@@ -230,7 +277,10 @@ class Registry:
         if replica_id not in self._gone:
             self._leases[replica_id] = Lease(content, self._clock())
             self._publish()
-        return json.dumps({"epoch": self._epoch, "version": self._version})
+        answer = {"epoch": self._epoch, "version": self._version}
+        if self._lifelines.where is not None:
+            answer["lifeline"] = self._lifelines.where
+        return json.dumps(answer)
 
     async def leave(self, replica_id: str, wait_s: float) -> str:
         self._leases.pop(replica_id, None)
@@ -334,17 +384,25 @@ class Registry:
         if stood_still_s > SWEEP_S:
             for lease in self._leases.values():
                 lease.renewed_at += stood_still_s
-        expired = [key for key, lease in self._leases.items() if now - lease.renewed_at > LEASE_S]
-        lost = {key for key in expired if self._leases[key].is_ready}
-        for key in expired:
+        self._drop([key for key, lease in self._leases.items() if now - lease.renewed_at > LEASE_S])
+        self._gone = {key: since for key, since in self._gone.items() if now - since < GONE_S}
+        self._publish()
+
+    def _end(self, replica_id: str) -> None:
+        """The replica's process has ended; one that only lost its lifeline is back with its next heartbeat."""
+        if replica_id in self._leases:
+            self._drop([replica_id])
+            self._publish()
+
+    def _drop(self, keys: Sequence[str]) -> None:
+        lost = {key for key in keys if self._leases[key].is_ready}
+        for key in keys:
             del self._leases[key]
             self._acknowledged.pop(key, None)
         if lost and not any(lease.is_ready for lease in self._leases.values()):
             # Everybody at once is more likely the network than the end: nobody shall take an empty list for the truth.
             self._state, self._awaited = "settling", lost
-            self._settle_at = now + SETTLE_S
-        self._gone = {key: since for key, since in self._gone.items() if now - since < GONE_S}
-        self._publish()
+            self._settle_at = self._clock() + SETTLE_S
 
     async def _sweep_forever(self) -> None:
         while True:
@@ -941,6 +999,7 @@ class RayMetrics:
 # ------------------------------------------------------------------------------------------------------------ the shim
 
 RENEW_S = 1.0
+LIFELINE_AGAIN_S = 1.0
 FOLLOW_S = 20.0
 HEALTH_S = 2.0
 # For clients to have a list without this replica.
@@ -1005,6 +1064,7 @@ class Shim:
         self._unanswered = 0
         self._is_stopping = False
         self._renew_now = asyncio.Event()
+        self._lifeline: dict[str, Any] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._port: PortLock | None = None
         self._folder = own_folder()
@@ -1321,7 +1381,8 @@ class Shim:
         while not self._is_stopping:
             self._renew_now.clear()
             try:
-                await asyncio.wait_for(self._registry("renew", json.dumps(self._lease())), 2 * RENEW_S)
+                answer = await asyncio.wait_for(self._registry("renew", json.dumps(self._lease())), 2 * RENEW_S)
+                self._hold_on(json.loads(answer).get("lifeline"))
                 is_heard = True
             except Exception as error:
                 if is_heard:
@@ -1329,6 +1390,24 @@ class Shim:
                 is_heard = False
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._renew_now.wait(), RENEW_S)
+
+    def _hold_on(self, lifeline: dict[str, Any] | None) -> None:
+        if lifeline is not None and self._lifeline is None:
+            self._lifeline = lifeline
+            self._keep_on(self._hold(lifeline))
+
+    async def _hold(self, lifeline: Mapping[str, Any]) -> None:
+        """Holds the connection until the registry ends. Where none comes through, heartbeats alone must do."""
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
+            connecting = asyncio.open_connection(lifeline["host"], lifeline["port"])
+            reader, writer = await asyncio.wait_for(connecting, HEALTH_S)
+            try:
+                writer.write(f"{lifeline['secret']} {self._place.replica_id}\n".encode())
+                await reader.read()
+            finally:
+                writer.close()
+        await asyncio.sleep(LIFELINE_AGAIN_S)
+        self._lifeline = None
 
     async def _measure(self) -> None:
         is_told = True
