@@ -69,6 +69,25 @@ describe("a service of one's own", () => {
     expect((await organism.run("status", "--json")).stdout).not.toContain("greeter");
   });
 
+  // Its last words are all there is: an exit says no reason.
+  it("that exits when it starts is not deployed, and what it said is told", async () => {
+    write({ "service.ts": GREETER });
+    await deploy();
+    const broken = GREETER.replace("implement(greeter, {", "implement(greeter, { ...modelOf('/models'),");
+    write({
+      "service.ts": `${broken}\nfunction modelOf() { console.error("no licence for this machine"); process.exit(3); }`,
+    });
+    const failed = await organism.run("deploy", folder, "--json");
+    expect(failed.code).toBe(1);
+    expect(errorOf(failed)).toMatchObject({
+      code: "DEPLOY_FAILED",
+      message: expect.stringContaining("no licence for this machine") as unknown,
+    });
+    expect(errorOf(failed).message).toContain("The version before it serves on.");
+    expect(await call("greeter.greet", "--name", "Ada")).toMatchObject({ text: "Hello Ada" });
+    await remove("greeter");
+  });
+
   it("calls the organism by connect() within its host, with files of its own, and gets no database", async () => {
     write({
       "seedcore.json": JSON.stringify({

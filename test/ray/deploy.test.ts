@@ -47,14 +47,14 @@ test("a service asks the model, and a changed one takes its place", async () => 
   expect(await judge("great", "perfect", "awful")).toMatchObject({ goodShare: 2 });
 });
 
-test("one that throws when it starts is not deployed, and the version before it serves on", async () => {
-  const code = readFileSync(serviceFile, "utf8");
+test.each([
+  ["throws", 'throw new Error("no licence")'],
+  ["exits", '{ console.error("no licence"); process.exit(3); }'],
+])("one that %s when it starts is not deployed, and the version before it serves on", async (_how, what) => {
+  const good = readFileSync(serviceFile, "utf8");
   writeFileSync(
     serviceFile,
-    code.replace(
-      "return implement(",
-      'if (context.namespace !== "") throw new Error("no licence");\n  return implement(',
-    ),
+    good.replace("return implement(", `if (context.namespace !== "") ${what};\n  return implement(`),
   );
   const { code: exitCode, stderr } = await organism.run("deploy", folder, "--json");
   expect(exitCode).toBe(1);
@@ -62,6 +62,7 @@ test("one that throws when it starts is not deployed, and the version before it 
   expect(error.code).toBe("DEPLOY_FAILED");
   expect(error.message).toContain("no licence");
   expect(await judge("great")).toMatchObject({ goodShare: 1 });
+  writeFileSync(serviceFile, good);
 });
 
 test("one that was removed is gone, and its procedures with it", async () => {

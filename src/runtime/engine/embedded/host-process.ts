@@ -1,11 +1,12 @@
 /** One host process: how it is started, spoken to and ended. Knows nothing of slots and generations. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import type { FromHost, ToHost } from "../../host/control.ts";
 import type { HostSpec } from "../host-spec.ts";
+import { lastWords } from "./last-words.ts";
 
 /** What a process is given before it knows what it is for; two specs with equal launches may use each other's process. */
 export interface Launch {
@@ -61,6 +62,7 @@ export function toLaunch(
 export function startHost(launch: Launch): HostProcess {
   mkdirSync(dirname(launch.logFile), { recursive: true });
   const log = openSync(launch.logFile, "a", 0o600);
+  const { size: loggedBefore } = fstatSync(log);
   let child: ChildProcess;
   try {
     child = spawn(launch.command, launch.args, {
@@ -96,7 +98,9 @@ export function startHost(launch: Launch): HostProcess {
   child.on("exit", (code, signal) => {
     alive = false;
     killGroup(pid);
-    const reason = failure ?? (signal === null ? `it exited with code ${code}` : `it was ended by ${signal}`);
+    const ended = signal === null ? `it exited with code ${code}` : `it was ended by ${signal}`;
+    const words = code === 0 ? undefined : lastWords(launch.logFile, loggedBefore);
+    const reason = failure ?? (words === undefined ? ended : `${words} (${ended})`);
     tell((to) => to.exited(reason));
   });
 
