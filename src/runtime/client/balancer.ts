@@ -23,7 +23,7 @@ export interface Balancer {
   /** It ended, whatever way; `load` is the answer's load header. */
   end(replica: Replica, load: string | undefined): void;
   /**
-   * The replica said nothing while another answered. Until it answers a call it is picked only where no other is left,
+   * The replica said nothing, or could not be reached, while another answered. Until it answers a call it is picked only where no other is left,
    * but for one try after each 5 s.
    */
   silent(replica: Replica): void;

@@ -139,6 +139,19 @@ describe("a replica that is not there", () => {
     expect(good.seen).toHaveLength(2);
   });
 
+  // Until the topology tells that it is gone, every second call would be sent twice.
+  test("is left alone for a while by those who know a better one", async () => {
+    const good = await replica("good", ok("good"));
+    const back = await replica("gone", ok("gone"));
+    const { port } = back.server.address() as AddressInfo;
+    await new Promise((resolve) => back.server.close(resolve));
+    const client = clientOf(createFakeTopology([back.replica, good.replica]));
+    await client.add({ name: "n" });
+    await new Promise<void>((resolve) => back.server.listen(port, "127.0.0.1", resolve));
+    for (let calls = 0; calls < 10; calls++) await client.add({ name: "n" });
+    expect([back.seen.length, good.seen.length]).toEqual([0, 11]);
+  });
+
   test("and no other either: UNAVAILABLE at the deadline, which says that nothing started", async () => {
     const gone = fakeReplica("gone", "counter", await unusedAddress());
     const client = clientOf(createFakeTopology([gone]));

@@ -10,7 +10,7 @@ import type { Balancer } from "./balancer.ts";
 import { exchange, exchangeStream, type ReplyHeaders, type StreamedReply } from "./exchange.ts";
 import type { Pools } from "./pools.ts";
 import { createHedge } from "./hedge.ts";
-import { isLost, planRepeat } from "./repeat-plan.ts";
+import { isLost, isUnreached, planRepeat } from "./repeat-plan.ts";
 import type { OutgoingCall, Transport } from "./transport.ts";
 import { toWireRequest, toWireTarget } from "./wire.ts";
 
@@ -63,6 +63,7 @@ export function createHttpTransport(parts: HttpTransportParts): Transport {
     let failed = 0;
     let lost: ServiceError | undefined;
     let refusal: ServiceError | undefined;
+    let unreached: Replica[] | undefined;
     while (true) {
       const replica = balancer.pick(call.contract, shardKey, tried ?? avoid);
       if (replica === undefined) {
@@ -73,10 +74,13 @@ export function createHttpTransport(parts: HttpTransportParts): Transport {
       const pool = pools.of(replica.address);
       let error: ServiceError;
       try {
-        return await attempt(replica, pool);
+        const answer = await attempt(replica, pool);
+        for (const other of unreached ?? []) balancer.silent(other);
+        return answer;
       } catch (thrown) {
         error = toServiceError(thrown);
       }
+      if (isUnreached(error)) (unreached ??= []).push(replica);
       // The deadline came while it tried once more in vain: why it was in vain says more.
       if (error.code === "DEADLINE" && error.notStarted && refusal !== undefined) error = refusal;
       refusal = error.notStarted ? error : undefined;

@@ -42,6 +42,11 @@ export function isLost(error: ServiceError): boolean {
   return error.code === "CONNECTION_LOST";
 }
 
+/** Whether the replica could not be reached; one that was and has no room says so without a cause. */
+export function isUnreached(error: ServiceError): boolean {
+  return error.code === "UNAVAILABLE" && error.notStarted && error.cause !== undefined;
+}
+
 function isRefusal(error: ServiceError): boolean {
   if (error.started !== "no" || !PASSING.has(error.code)) return false;
   return error.code !== "OVERLOADED" || error.retryAfterMs !== undefined;
