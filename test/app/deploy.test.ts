@@ -88,6 +88,20 @@ describe("a service of one's own", () => {
     await remove("greeter");
   });
 
+  it("that never gets ready is given up, and the version before it serves on", async () => {
+    write({ "service.ts": GREETER });
+    await deploy();
+    const slow = GREETER.replace("({ replicaId }) =>", "async ({ replicaId }) => (await new Promise(() => {})) ??");
+    write({ "service.ts": slow });
+    const failed = await organism.run("deploy", folder, "--json");
+    expect(failed.code).toBe(1);
+    expect(errorOf(failed)).toMatchObject({ code: "DEPLOY_FAILED" });
+    expect(errorOf(failed).message).toContain("did not listen within 30 s");
+    expect(errorOf(failed).message).toContain("The version before it serves on.");
+    expect(await call("greeter.greet", "--name", "Ada")).toMatchObject({ text: "Hello Ada" });
+    await remove("greeter");
+  });
+
   it("calls the organism by connect() within its host, with files of its own, and gets no database", async () => {
     write({
       "seedcore.json": JSON.stringify({

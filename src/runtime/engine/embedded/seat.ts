@@ -153,7 +153,7 @@ export class Seat {
       },
     });
     this.#after(timing.startTimeoutMs, () => {
-      this.#failure = `it did not listen within ${timing.startTimeoutMs} ms`;
+      this.#failure = `it did not listen within ${timing.startTimeoutMs / 1_000} s`;
       process.kill();
     });
     this.#deps.assign(this.#id, this.spec).then(
