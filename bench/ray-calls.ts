@@ -87,6 +87,8 @@ async function besideProxy(
     "wrk, host on Ray": () => wrk(`${addresses[turn++ % 2]}/ml/status`, `authorization: Bearer ${token}`),
     [`wrk, Python no-op behind Serve's ${proxy}`]: () => wrk(`${serveUrl}/noop`),
   });
+  const [shim, bare] = [rig.privateMb(/^ray::ServeReplica:.*ml@/), rig.privateMb(/^ray::ServeReplica:noop/)];
+  console.log(`a shim has ${shim.toFixed(1)} MB for itself, a bare replica ${bare.toFixed(1)} MB  (wanted ≤ 8 more)`);
   console.log(`typed client / ${proxy}    ${ratio(client, behind)} ×  (wanted ≥ ${wanted.client})`);
   console.log(`wrk / wrk on ${proxy}      ${ratio(wrkHost, wrkBehind)} ×  (wanted ≥ ${wanted.wrk})\n`);
 }

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { TestOrganism } from "../../test/app/organism.ts";
 import { startCluster, type ThrowAwayCluster } from "../../test/ray/cluster/cluster.ts";
 import { environmentFor } from "../../test/ray/ray-organism.ts";
@@ -43,6 +44,16 @@ export class RayRig implements AsyncDisposable {
     };
     const addresses = replicas.filter(({ host }) => host === "ml").map(({ address }) => address);
     return { addresses, token: new URL(urlWithToken).searchParams.get("token") ?? "" };
+  }
+
+  /** Memory that the Python processes of an application's replicas have for themselves, the largest of them. */
+  privateMb(application: RegExp): number {
+    const replicas = this.cluster.processes().filter(({ commandLine }) => application.test(commandLine));
+    const kilobytes = replicas.map(({ pid }) => {
+      const found = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8").matchAll(/^Private_\w+:\s+(\d+) kB/gm);
+      return [...found].reduce((sum, [, kb]) => sum + Number(kb), 0);
+    });
+    return Math.max(...kilobytes) / 1_024;
   }
 
   /** A Python class that does nothing, as application "noop" at /noop. */
