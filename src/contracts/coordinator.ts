@@ -1,6 +1,7 @@
 /** coordinator: keeps tasks until they have a result, and turns what ml noticed into incidents with a decision. */
 import { z } from "zod";
 import { defineContract, procedure } from "#core/contract.ts";
+import { CauseKind, Diagnosis } from "./cognitive.ts";
 import { Crossing } from "./ml.ts";
 import { Effect } from "./organism.ts";
 
@@ -75,7 +76,23 @@ export const IncidentState = z.enum(["open", "resolved"]);
 
 export const StoryEntry = z.object({
   atMs: z.number(),
-  kind: z.enum(["noticed", "joined", "change", "recalled", "decided", "acted", "outcome", "quiet", "resolved", "note"]),
+  kind: z.enum([
+    "noticed",
+    "joined",
+    "change",
+    "recalled",
+    "diagnosed",
+    "decided",
+    "proposed",
+    "approved",
+    "acted",
+    "outcome",
+    "undone",
+    "quiet",
+    "resolved",
+    "labelled",
+    "note",
+  ]),
   text: z.string(),
   data: z.json(),
 });
@@ -95,36 +112,121 @@ export const Incident = z.object({
   resolvedAtMs: z.number().nullable(),
   /** Series involved as `<source>/<series>`, the first to move first. */
   series: z.array(z.string()),
-  /** What was decided: the rule of the policy table and its skill; null while undecided. */
+  /** What was decided last: the rule of the policy and its skill; null while undecided. */
   decision: z.object({ rule: z.string(), skill: z.string(), taskId: z.string().nullable() }).nullable(),
+  /** What is to blame, as far as is known; null before the first diagnosis. */
+  cause: z.object({ service: z.string().nullable(), kind: CauseKind, confidence: z.number() }).nullable(),
+  /** What a person said of it. */
+  label: z.enum(["incident", "not-an-incident"]).nullable(),
 });
 export type Incident = z.output<typeof Incident>;
+
+/** How far a decision may go: write down what would have been done, ask a person, or do it. */
+export const Mode = z.enum(["observe", "propose", "act"]);
+export type Mode = z.output<typeof Mode>;
+
+/**
+ * observed: would have been done · held: not now, for the reason given · proposed: waits for a person · rejected, expired:
+ * final · acting: its task is under way · done: it repairs nothing, such as telling somebody, and was done · checking: done,
+ * and its effect is looked for · helped: final · useless: it did not help, and there is nothing to undo · undoing, undone: it
+ * did not help and is taken back · failed: its task failed · unknown: nobody knows whether it was done, or whether it helped;
+ * a person says so.
+ */
+export const ActionState = z.enum([
+  "observed",
+  "held",
+  "proposed",
+  "rejected",
+  "expired",
+  "acting",
+  "done",
+  "checking",
+  "helped",
+  "useless",
+  "undoing",
+  "undone",
+  "failed",
+  "unknown",
+]);
+export type ActionState = z.output<typeof ActionState>;
+
+/** One thing that was decided about an incident, and what became of it. */
+export const Action = z.object({
+  id: z.string(),
+  incidentId: z.string(),
+  rule: z.string(),
+  skill: z.string(),
+  /** Host, service or whatever else the skill is done to; empty for one that is done to nothing. */
+  target: z.string(),
+  params: z.record(z.string(), z.json()),
+  mode: Mode,
+  state: ActionState,
+  /** Why it is in this state, in a sentence. */
+  reason: z.string(),
+  cause: z.object({ service: z.string().nullable(), kind: CauseKind, confidence: z.number() }).nullable(),
+  /** ΔE that was expected and that was measured; negative is good. */
+  predictedDeltaE: z.number().nullable(),
+  measuredDeltaE: z.number().nullable(),
+  taskId: z.string().nullable(),
+  undoTaskId: z.string().nullable(),
+  /** Series that must be routine again for it to have helped. */
+  checkedSeries: z.array(z.string()),
+  /** Who approved or rejected it, or told its outcome. */
+  decidedBy: z.string().nullable(),
+  createdAtMs: z.number(),
+  /** Until when it may be approved; null when it need not be. */
+  expiresAtMs: z.number().nullable(),
+  /** When its task had ended. */
+  actedAtMs: z.number().nullable(),
+  endedAtMs: z.number().nullable(),
+});
+export type Action = z.output<typeof Action>;
+
+/** A time in which nothing is done to what it names: what would have been is written down. */
+export const Maintenance = z.object({
+  id: z.string(),
+  /** A pattern with `*`; `*` is everything. */
+  target: z.string(),
+  fromMs: z.number(),
+  toMs: z.number(),
+  reason: z.string(),
+});
+export type Maintenance = z.output<typeof Maintenance>;
 
 export const IncidentDetail = Incident.extend({
   crossings: z.array(Crossing),
   /** Changes shortly before it or during it. */
   changes: z.array(RecordedChange),
+  diagnosis: Diagnosis.nullable(),
+  actions: z.array(Action),
   story: z.array(StoryEntry),
   tasks: z.array(Task),
 });
 
-/** One row of the policy table: the first that matches an incident decides. */
+/** One rule of the policy: the first that matches an incident, and has not been followed for it, decides. */
 export const PolicyRule = z.strictObject({
-  name: z.string(),
-  // Strict: a rule with a misspelt condition would match every incident.
-  when: z.strictObject({
-    severity: z.array(Severity).optional(),
-    /** Glob over `<source>/<series>`; matches when any series of the incident does. */
-    series: z.string().optional(),
-  }),
+  name: z.string().min(1).max(100),
+  /** An expression in CEL over the signals; `true` matches every incident. docs/policy.md lists the signals. */
+  when: z.string().min(1).max(2_000).default("true"),
   skill: z.string(),
-  /** Texts may name `{incident.id}`, `{incident.title}`, `{incident.severity}` and `{incident.series}`. */
-  params: z.record(z.string(), z.json()),
+  /** What the skill is done to, such as `{cause.host}`; left out for skills that are done to nothing. */
+  target: z.string().max(200).default(""),
+  /** Texts may name signals, such as `{incident.id}`, `{incident.title}`, `{cause.service}`. */
+  params: z.record(z.string(), z.json()).default({}),
 });
 export type PolicyRule = z.output<typeof PolicyRule>;
 
+/** Which mode holds for which skills and targets, as patterns with `*`; the first that fits counts. */
+export const ModeRule = z.strictObject({
+  skill: z.string().default("*"),
+  target: z.string().default("*"),
+  mode: Mode,
+});
+export type ModeRule = z.output<typeof ModeRule>;
+
 const UNKNOWN_TASK = z.object({ id: z.string() });
 const UNKNOWN_INCIDENT = z.object({ id: z.string() });
+const UNKNOWN_ACTION = z.object({ id: z.string() });
 
 export const coordinator = defineContract("coordinator", {
   summary: "Keeps tasks until they have a result, and turns what is noticed into incidents with a decision.",
@@ -218,12 +320,113 @@ export const coordinator = defineContract("coordinator", {
       output: Incident,
       stream: true,
     }),
+    labelIncident: procedure({
+      summary: "Says whether it was an incident; what was none makes its series that much harder to alarm.",
+      method: "PUT",
+      path: "/incidents/{id}/label",
+      input: z.object({ id: z.string(), label: z.enum(["incident", "not-an-incident"]) }),
+      output: Incident,
+      errors: { UNKNOWN_INCIDENT },
+    }),
+    listActions: procedure({
+      summary: "What was decided, newest first: done, proposed, or what would have been done.",
+      method: "GET",
+      path: "/actions",
+      input: z.object({
+        state: ActionState.optional(),
+        limit: z.coerce.number().int().min(1).max(1_000).default(50),
+      }),
+      output: z.object({ actions: z.array(Action), total: z.int() }),
+    }),
+    decideAction: procedure({
+      summary: "Approves or rejects what was proposed.",
+      method: "POST",
+      path: "/actions/{id}/decision",
+      scope: "approve",
+      idempotent: true,
+      input: z.object({ id: z.string(), approve: z.boolean(), reason: z.string().max(1_000).default("") }),
+      output: Action,
+      errors: { UNKNOWN_ACTION, NOT_PROPOSED: z.object({ id: z.string(), state: ActionState }) },
+    }),
+    settleAction: procedure({
+      summary: "Says what became of an action whose outcome nobody knew.",
+      method: "POST",
+      path: "/actions/{id}/outcome",
+      scope: "approve",
+      idempotent: true,
+      input: z.object({ id: z.string(), outcome: z.enum(["helped", "useless", "failed"]) }),
+      output: Action,
+      errors: { UNKNOWN_ACTION, NOT_UNKNOWN: z.object({ id: z.string(), state: ActionState }) },
+    }),
+    maintenances: procedure({
+      summary: "Times of maintenance that are now or to come.",
+      method: "GET",
+      path: "/maintenance",
+      input: z.object({}),
+      output: z.object({ maintenances: z.array(Maintenance) }),
+    }),
+    addMaintenance: procedure({
+      summary: "Says that nothing is to be done to a target for a time.",
+      method: "POST",
+      path: "/maintenance",
+      input: z.object({
+        target: z.string().min(1).max(200).default("*"),
+        fromMs: z.int().nonnegative().optional().describe("Now when left out"),
+        toMs: z.int().nonnegative(),
+        reason: z.string().max(1_000).default(""),
+      }),
+      output: Maintenance,
+    }),
+    removeMaintenance: procedure({
+      summary: "Ends a time of maintenance.",
+      method: "DELETE",
+      path: "/maintenance/{id}",
+      input: z.object({ id: z.string() }),
+      output: z.object({ removed: z.boolean() }),
+    }),
     policy: procedure({
-      summary: "The policy table in force.",
+      summary: "The policy in force: rules and modes, and why the newest one is not when it is not.",
       method: "GET",
       path: "/policy",
       input: z.object({}),
-      output: z.object({ rules: z.array(PolicyRule) }),
+      output: z.object({
+        rules: z.array(PolicyRule),
+        modes: z.array(ModeRule),
+        /** What is wrong with a configuration that came later and was refused; empty when it is in force. */
+        problems: z.array(z.string()),
+      }),
+    }),
+    testPolicy: procedure({
+      summary: "What a policy would have decided on past incidents; does nothing.",
+      method: "POST",
+      path: "/policy/test",
+      scope: "read",
+      idempotent: true,
+      input: z.object({
+        /** Those in force when left out. */
+        rules: z.array(PolicyRule).max(1_000).optional(),
+        modes: z.array(ModeRule).max(1_000).optional(),
+        sinceMs: z.int().nonnegative().default(0),
+        limit: z.int().min(1).max(1_000).default(100),
+      }),
+      output: z.object({
+        /** Why the policy cannot be used; nothing was tried then. */
+        problems: z.array(z.string()),
+        decisions: z.array(
+          z.object({
+            incidentId: z.string(),
+            title: z.string(),
+            rule: z.string().nullable(),
+            skill: z.string().nullable(),
+            target: z.string(),
+            mode: Mode.nullable(),
+            /** What was decided then. */
+            actual: z.string().nullable(),
+            /** Rules that could not be evaluated on it, with why. */
+            errors: z.array(z.string()),
+          }),
+        ),
+      }),
     }),
     status: procedure({
       summary: "Tasks by state, incidents, and how long decisions take.",
@@ -233,6 +436,7 @@ export const coordinator = defineContract("coordinator", {
       output: z.object({
         tasks: z.record(z.string(), z.int()),
         incidents: z.object({ open: z.int(), resolved: z.int() }),
+        actions: z.record(z.string(), z.int()),
         /** Crossing received to decision stored, milliseconds, over the latest 256; null before the first. */
         decisionP50Ms: z.number().nullable(),
       }),

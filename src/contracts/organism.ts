@@ -1,6 +1,7 @@
 /** organism: organs of agents that execute skills and check that they helped. */
 import { z } from "zod";
 import { defineContract, procedure } from "#core/contract.ts";
+import { CauseKind } from "./cognitive.ts";
 
 export const Organ = z.object({
   id: z.string(),
@@ -24,6 +25,12 @@ export const Skill = z.object({
   params: z.json(),
   /** How its effect is checked, in words. */
   effectCheck: z.string(),
+  /** Kinds of causes it is meant for. */
+  remedies: z.array(CauseKind),
+  /** The parameter that says what it is done to; null for one that is done to nothing. */
+  targetParam: z.string().nullable(),
+  /** Whether it can be taken back. */
+  canUndo: z.boolean(),
 });
 
 export type Skill = z.output<typeof Skill>;
@@ -40,6 +47,8 @@ export const Execution = z.object({
   effect: Effect,
   /** What it changed in the system, for those who look for causes later; null for a skill that changes nothing. */
   change: z.object({ kind: z.string(), target: z.string(), summary: z.string() }).nullable(),
+  /** The task that takes it back; null where there is nothing to take back. */
+  undo: z.object({ skill: z.string(), params: z.record(z.string(), z.json()) }).nullable(),
   durationMs: z.number(),
 });
 export type Execution = z.output<typeof Execution>;

@@ -1,6 +1,7 @@
 /** state: what the organism knows of its agents and remembers of its incidents. */
 import { z } from "zod";
 import { defineContract, procedure } from "#core/contract.ts";
+import { Case, RecalledCase } from "./cognitive.ts";
 
 /** Shares of the roles explorer, specialist and observer; they sum to 1. */
 export const Roles = z.object({ E: z.number(), S: z.number(), O: z.number() });
@@ -14,6 +15,8 @@ export const Agent = z.object({
   capability: z.number(),
   succeeded: z.int(),
   failed: z.int(),
+  /** The same by skill, for those it has executed. */
+  skills: z.array(z.object({ skill: z.string(), capability: z.number(), succeeded: z.int(), failed: z.int() })),
   updatedAtMs: z.number(),
 });
 export type Agent = z.output<typeof Agent>;
@@ -53,6 +56,8 @@ export const state = defineContract("state", {
             z.object({
               agent: z.string().min(1),
               organ: z.string().min(1),
+              /** Counted for the agent as a whole when left out. */
+              skill: z.string().min(1).max(100).optional(),
               // Far from where sums of them would no longer be whole numbers.
               succeeded: z.int().min(0).max(1_000_000),
               failed: z.int().min(0).max(1_000_000),
@@ -94,6 +99,51 @@ export const state = defineContract("state", {
       input: z.object({ id: z.string() }),
       output: Memory,
       errors: { UNKNOWN_MEMORY: z.object({ id: z.string() }) },
+    }),
+    putCase: procedure({
+      summary: "Stores the case of an incident under its id; storing it again replaces it, but for its weight.",
+      method: "PUT",
+      path: "/cases/{id}",
+      input: Case.omit({ weight: true }).extend({ id: z.string().min(1).max(200) }),
+      output: Case,
+    }),
+    weighCase: procedure({
+      summary:
+        "Says that a recalled case helped or misled: w ← w + .2 (1 - w), or w ← .5 w. A repeated report changes nothing.",
+      method: "PUT",
+      path: "/cases/{id}/weighings/{reportId}",
+      input: z.object({ id: z.string(), reportId: z.string().min(1).max(200), misled: z.boolean() }),
+      output: z.object({ weight: z.number() }),
+      errors: { UNKNOWN_CASE: z.object({ id: z.string() }) },
+    }),
+    recallCases: procedure({
+      summary: "Cases whose signature is like the one given, the likest first.",
+      method: "POST",
+      path: "/cases/recall",
+      scope: "read",
+      idempotent: true,
+      input: z.object({
+        signature: z.array(z.string()).min(1).max(1_000),
+        limit: z.int().min(1).max(100).default(10),
+        /** Only cases at least this like, 0 to 1. */
+        minLikeness: z.number().min(0).max(1).default(0.3),
+      }),
+      output: z.object({ cases: z.array(RecalledCase), known: z.int() }),
+    }),
+    cases: procedure({
+      summary: "Stored cases, newest first.",
+      method: "GET",
+      path: "/cases",
+      input: z.object({ limit: z.coerce.number().int().min(1).max(10_000).default(100) }),
+      output: z.object({ cases: z.array(Case), total: z.int() }),
+    }),
+    forgetCases: procedure({
+      summary: "Forgets every case.",
+      method: "DELETE",
+      path: "/cases",
+      scope: "admin",
+      input: z.object({}),
+      output: z.object({ forgotten: z.int() }),
     }),
   },
 });

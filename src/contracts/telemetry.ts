@@ -1,6 +1,7 @@
 /** telemetry: the platform itself — hosts, replicas, and the sources it watches. */
 import { z } from "zod";
 import { defineContract, procedure } from "#core/contract.ts";
+import { CallGraph } from "./cognitive.ts";
 
 const HostName = z.string().min(1).max(60);
 const UNKNOWN_HOST = z.object({ host: z.string(), known: z.array(z.string()) });
@@ -198,6 +199,19 @@ export const telemetry = defineContract("telemetry", {
       input: z.object({ host: HostName }),
       output: z.object({ removed: z.boolean() }),
       scope: "admin",
+    }),
+    callGraph: procedure({
+      summary: "Who calls whom, with figures of the newest seconds and of the time before a moment.",
+      method: "GET",
+      path: "/call-graph",
+      input: z.object({
+        /** When the first thing moved; the newest window's beginning when left out. */
+        sinceMs: z.coerce.number().int().nonnegative().optional(),
+        /** Length of the newest window and of the one before, in seconds. */
+        nowS: z.coerce.number().int().min(1).max(600).default(10),
+        beforeS: z.coerce.number().int().min(1).max(1_800).default(120),
+      }),
+      output: CallGraph,
     }),
     putSource: procedure({
       summary: "Begins to watch a source, or changes how.",
