@@ -7,6 +7,7 @@ import { systemIds } from "#core/ids.ts";
 import type { Scope } from "#core/contract.ts";
 import { systemRandom } from "#core/random.ts";
 import { type KeyPair, readOrCreateKeyPair } from "#runtime/auth/key-pair.ts";
+import { subjectOfHost } from "#runtime/auth/scopes.ts";
 import { mintToken } from "#runtime/auth/token.ts";
 import type { DesiredState } from "#runtime/engine/desired-state.ts";
 import { createDesiredState, desiredStateSchema } from "#runtime/engine/desired-state-rows.ts";
@@ -126,7 +127,7 @@ export async function runOrganism(options: OrganismOptions): Promise<void> {
     ids: systemIds,
     random: systemRandom,
     log,
-    mintToken: () => mintHostToken(keys, config, "supervisor", ["read", "operate", "admin"]),
+    mintToken: () => mintHostToken(keys, config, subjectOfHost("supervisor", false), ["read", "operate", "admin"]),
   });
   const stopWatching = watchConfig({
     initial: config,
@@ -242,16 +243,17 @@ function createEngine(
     config: toServiceConfig(config, STARTED_AT_MS),
     tokenRenewMs: TOKEN_LIFE_MS / 2,
     mintToken: ({ name, contracts }) => {
+      const isOwn = isOwnHost({ contracts });
       // A person's own services change nothing of the organism itself.
-      const scopes: readonly Scope[] = isOwnHost({ contracts }) ? ["read", "operate"] : ["read", "operate", "admin"];
-      return mintHostToken(keys, config, name, scopes);
+      const scopes: readonly Scope[] = isOwn ? ["read", "operate"] : ["read", "operate", "admin"];
+      return mintHostToken(keys, config, subjectOfHost(name, isOwn), scopes);
     },
   });
 }
 
-function mintHostToken(keys: KeyPair, { home }: Config, name: string, scopes: readonly Scope[]): Promise<string> {
+function mintHostToken(keys: KeyPair, { home }: Config, subject: string, scopes: readonly Scope[]): Promise<string> {
   return mintToken(keys.privateJwk, {
-    subject: `service:${name}`,
+    subject,
     scopes,
     namespace: home.namespace,
     ttlMs: TOKEN_LIFE_MS,

@@ -14,6 +14,7 @@ import { outboxSchema } from "#runtime/storage/outbox-schema.ts";
 import { createOutbox } from "#runtime/storage/outbox-store.ts";
 import { silentLogger } from "#runtime/telemetry/logger.ts";
 import { createRegistry } from "#runtime/telemetry/metrics.ts";
+import { createCallHistory } from "#services/telemetry/call-history.ts";
 import { CHANGE_TOPIC, telemetryService } from "#services/telemetry/service.ts";
 import { createSourceStore, SOURCE_SCHEMAS } from "#services/telemetry/store.ts";
 import { memoryTransport } from "#testing/memory-transport.ts";
@@ -76,6 +77,7 @@ async function openProcess(watch: ("host" | "services")[] = ["host", "services"]
           alive.count--;
         },
       }),
+      calls: createCallHistory(),
       engineStatus: () => ({
         kind: "embedded",
         hosts: [

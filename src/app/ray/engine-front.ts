@@ -6,6 +6,7 @@ import { createServer } from "node:http";
 import { randomUUID } from "node:crypto";
 import { every } from "#core/clock.ts";
 import { z } from "zod";
+import { subjectOfHost } from "#runtime/auth/scopes.ts";
 import { mintToken } from "#runtime/auth/token.ts";
 import { createDesiredState, desiredStateSchema } from "#runtime/engine/desired-state-rows.ts";
 import type { EngineStatus } from "#runtime/engine/engine.ts";
@@ -138,7 +139,7 @@ export function mintHostToken(
   namespace: string,
 ): Promise<string> {
   return mintToken(privateKey, {
-    subject: `service:${host.name}`,
+    subject: subjectOfHost(host.name, isOwnHost(host)),
     scopes: isOwnHost(host) ? ["read", "operate"] : ["read", "operate", "admin"],
     namespace,
     ttlMs: HOST_TOKEN_LIFE_MS,

@@ -24,7 +24,17 @@ export function requireScope(caller: Caller, needed: Scope): void {
   );
 }
 
-/** Subjects of the organism's own processes begin like this; their tokens never carry `approve`. */
+/** Subjects of the organism's own processes begin like this: what they call is not counted as traffic. */
 export function isServiceSubject(subject: string): boolean {
   return subject.startsWith("service:");
+}
+
+/** Subjects of processes, the organism's own and those of a person's services; their tokens never carry `approve`. */
+export function isProcessSubject(subject: string): boolean {
+  return isServiceSubject(subject) || subject.startsWith("app:");
+}
+
+/** The subject of a host's token. */
+export function subjectOfHost(name: string, isOwn: boolean): string {
+  return `${isOwn ? "app" : "service"}:${name}`;
 }

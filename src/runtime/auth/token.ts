@@ -2,7 +2,7 @@
 import type { Scope } from "#core/contract.ts";
 import type { Caller } from "../call.ts";
 import type { Jwk } from "./key-pair.ts";
-import { isScope, isServiceSubject } from "./scopes.ts";
+import { isScope, isProcessSubject } from "./scopes.ts";
 
 export interface TokenOptions {
   /** A person or program, or `service:<host>` for one of ours. */
@@ -21,7 +21,7 @@ export function audienceOf(namespace: string): string {
 
 /** @throws TypeError for a service that should carry `approve`: people approve, programs do not. */
 export async function mintToken(privateJwk: Jwk, options: TokenOptions): Promise<string> {
-  if (isServiceSubject(options.subject) && options.scopes.includes("approve")) {
+  if (isProcessSubject(options.subject) && options.scopes.includes("approve")) {
     throw new TypeError(`"${options.subject}" is a service; its token cannot carry the scope "approve".`);
   }
   const { importJWK, SignJWT } = await import("jose");

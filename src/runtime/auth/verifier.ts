@@ -3,7 +3,7 @@ import type { Clock } from "#core/clock.ts";
 import { ServiceError } from "#core/service-error.ts";
 import type { Caller } from "../call.ts";
 import type { Jwk } from "./key-pair.ts";
-import { isScope, isServiceSubject } from "./scopes.ts";
+import { isScope, isProcessSubject } from "./scopes.ts";
 
 export interface Verifier {
   /**
@@ -45,7 +45,7 @@ export function createVerifier(publicJwk: Jwk, audience: string, clock: Pick<Clo
     const { sub: subject = "", exp = 0, scope } = payload;
     const scopes = new Set((typeof scope === "string" ? scope.split(" ") : []).filter(isScope));
     // Whoever signed it: a program does not approve.
-    if (isServiceSubject(subject)) scopes.delete("approve");
+    if (isProcessSubject(subject)) scopes.delete("approve");
     const caller: Caller = { subject, scopes };
     if (remembered.size >= MAX_REMEMBERED) remembered.delete(remembered.keys().next().value ?? "");
     remembered.set(authorization, { caller, expiresAtMs: exp * 1_000 });

@@ -81,7 +81,14 @@ export function createOwnRoutes(deps: OwnRoutesDeps): FastifyInstance {
   });
   app.get("/-/load", (request, reply) => {
     requireScope(request.caller, "read");
-    return reply.send({ inFlight: deps.inFlight(), limit: spec.maxConcurrency, queued: 0, services: {} });
+    return reply.send({
+      inFlight: deps.inFlight(),
+      limit: spec.maxConcurrency,
+      queued: 0,
+      services: {},
+      outbound: {},
+      residentBytes: process.memoryUsage.rss(),
+    });
   });
   app.get("/-/metrics", async (request, reply) => {
     requireScope(request.caller, "read");

@@ -38,6 +38,8 @@ export interface DispatcherDeps {
   readonly idempotency: (service: Service) => IdempotencyStore | undefined;
   /** Who calls that stay in this process come from. */
   readonly self: Caller;
+  /** Calls that the services make, counted elsewhere. */
+  readonly outbound?: LoadReport["outbound"];
 }
 
 export interface DispatcherLimits extends AdmissionLimits {
@@ -100,6 +102,8 @@ export class Dispatcher {
       limit: this.limit,
       queued: this.queued,
       services: this.#load.services,
+      outbound: this.#deps.outbound ?? {},
+      residentBytes: process.memoryUsage.rss(),
     };
   }
 

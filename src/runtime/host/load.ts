@@ -14,6 +14,9 @@ export interface LoadReport {
   readonly limit: number;
   readonly queued: number;
   readonly services: Readonly<Record<string, Readonly<ServiceLoad>>>;
+  /** Calls that the services of a person's own host made, by the service called. */
+  readonly outbound: Readonly<Record<string, Readonly<ServiceLoad>>>;
+  readonly residentBytes: number;
 }
 
 /**

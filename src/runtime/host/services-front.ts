@@ -9,6 +9,7 @@ import { createLocalTransport } from "../client/local-transport.ts";
 import { createServeHandle } from "../ray/serve-handle.ts";
 import type { DesiredState } from "../engine/desired-state.ts";
 import { createDesiredState, desiredStateSchema } from "../engine/desired-state-rows.ts";
+import { isOwnHost } from "../engine/host-spec.ts";
 import type { Service } from "../service.ts";
 import { createDatabases, NO_DATABASES } from "../storage/databases.ts";
 import { createShardEpochs, shardsSchema } from "../storage/shard-epochs.ts";
@@ -17,6 +18,7 @@ import { Dispatcher } from "./dispatcher.ts";
 import type { Front, HostContext } from "./front.ts";
 import { createIdempotencyStore, idempotencySchema } from "./idempotency.ts";
 import { initialise } from "./initialisation.ts";
+import { createOutbound } from "./outbound.ts";
 import { createOwnership } from "./ownership.ts";
 import { createServer } from "./server.ts";
 import type { ServiceContext, ServiceFactory } from "./service-context.ts";
@@ -57,10 +59,13 @@ export async function createServicesFront(
     lazily(async () => createDesiredState(await databases.open(MAIN_DATABASE, [desiredStateSchema]), clock)),
     host.desiredChanged,
   );
+  // The organism's own services are not among those it watches.
+  const outbound = isOwnHost(spec) ? createOutbound(clock) : undefined;
+  const policy = outbound === undefined ? {} : { policy: outbound.policy };
   const link: HostLink = {
     namespace,
     topology,
-    client: <C extends Contract>(contract: C) => createClient(contract, { transport, clock, ids, random }),
+    client: <C extends Contract>(contract: C) => createClient(contract, { transport, clock, ids, random, ...policy }),
   };
   const contextOf = (name: string): ServiceContext => ({
     ...link,
@@ -104,6 +109,7 @@ export async function createServicesFront(
     idempotency: ({ database: db }) =>
       db === undefined ? undefined : createIdempotencyStore({ db, clock, replicaId, isAlive: isListed }),
     self: callerOfOwnToken(assignment.token),
+    ...(outbound === undefined ? {} : { outbound: outbound.services }),
   });
   dispatcher = calls;
   for (const service of services) calls.setNotReady(service.contract.name, "it is warming up");

@@ -3,8 +3,10 @@ import { coordinator } from "#contracts/coordinator.ts";
 import { ml } from "#contracts/ml.ts";
 import { ServiceError } from "#core/service-error.ts";
 import type { ServiceFactory } from "#runtime/host/service-context.ts";
+import { isOwnHost } from "#runtime/engine/host-spec.ts";
 import { outboxSchema } from "#runtime/storage/outbox-schema.ts";
 import { createOutbox } from "#runtime/storage/outbox-store.ts";
+import { createCallHistory } from "./call-history.ts";
 import { TelemetryConfig } from "./config.ts";
 import { createHostSampler, type ReadProc } from "./host-sampler.ts";
 import { createLoadFetcher } from "./load-fetcher.ts";
@@ -25,6 +27,9 @@ export const create: ServiceFactory = async (context) => {
   outbox.deliver(CHANGE_TOPIC, async ({ id, body }) => {
     await coordinatorClient.reportChange(body as ReportedChange, { idempotencyKey: id, priority: "background" });
   });
+  const calls = createCallHistory();
+  const isOwn = (service: string) =>
+    context.engineStatus().hosts.some(({ spec }) => isOwnHost(spec) && spec.services.includes(service));
   const { fetchLoad, close } = createLoadFetcher(() => context.token());
 
   const open: OpenSource = (spec) => {
@@ -33,7 +38,10 @@ export const create: ServiceFactory = async (context) => {
         return { source: sampledSource(createHostSampler(readProc), spec.intervalMs) };
       case "services":
         return {
-          source: sampledSource(createServicesSampler({ clock, topology, fetchLoad }), spec.intervalMs),
+          source: sampledSource(
+            createServicesSampler({ clock, topology, fetchLoad, isOwn, record: calls.add }),
+            spec.intervalMs,
+          ),
         };
       case "prometheus": {
         const authorization = spec.secret === undefined ? undefined : secretOf(config, spec.secret);
@@ -57,6 +65,7 @@ export const create: ServiceFactory = async (context) => {
       open,
       engineStatus: () => context.engineStatus(),
       desired: context.desired,
+      calls,
       residentBytes,
       close,
     },

@@ -3,8 +3,13 @@ import { z } from "zod";
 import { ServiceError } from "#core/service-error.ts";
 import type { FetchLoad } from "./services-sampler.ts";
 
+const Loads = z.record(z.string(), z.object({ requests: z.number(), errors: z.number(), latencySumMs: z.number() }));
+
 const Load = z.object({
-  services: z.record(z.string(), z.object({ requests: z.number(), errors: z.number(), latencySumMs: z.number() })),
+  services: Loads,
+  // A host of the version before does not tell them.
+  outbound: Loads.default({}),
+  residentBytes: z.number().default(0),
 });
 
 /** Below the sampling interval, so that a replica that hangs does not hold up the others' samples. */
@@ -27,7 +32,7 @@ export function createLoadFetcher(token: () => string): {
         await answer.body.dump();
         throw new ServiceError("UNAVAILABLE", `${replica.id} answered ${answer.statusCode} to GET /-/load.`);
       }
-      return Load.parse(await answer.body.json()).services;
+      return Load.parse(await answer.body.json());
     },
     close: () => agent.destroy(),
   };

@@ -13,6 +13,7 @@ import { returned } from "#runtime/engine/rollout.ts";
 import { type HandlerContext, implement, type OwnedShards, type Service } from "#runtime/service.ts";
 import type { Database } from "#runtime/storage/database.ts";
 import type { Outbox } from "#runtime/storage/outbox.ts";
+import type { CallHistory } from "./call-history.ts";
 import type { TelemetryConfig } from "./config.ts";
 import { outcomeOf, toOwnSpec } from "./own-hosts.ts";
 import { type ResidentBytes, toHostInfo, toHostInfos, toRollout } from "./platform-status.ts";
@@ -40,6 +41,7 @@ export interface TelemetryDeps extends RunnerDeps {
   readonly open: OpenSource;
   engineStatus(): EngineStatus;
   readonly desired: DesiredState;
+  readonly calls: CallHistory;
   readonly residentBytes: ResidentBytes;
   /** Releases what the sources share; called last. */
   readonly close: () => Promise<void>;
@@ -101,6 +103,10 @@ export function telemetryService(deps: TelemetryDeps, config: TelemetryConfig): 
           hosts: toHostInfos(status, deps.residentBytes),
           sources: sources.list(),
         };
+      },
+
+      async callGraph({ sinceMs, nowS, beforeS }) {
+        return deps.calls.graph(deps.engineStatus(), { atMs: clock.now(), sinceMs, nowS, beforeS });
       },
 
       async scaleHost({ host, replicas }, context) {

@@ -8,6 +8,7 @@ import { createHostSampler } from "./host-sampler.ts";
 import type { RangeQuery, RangeSeries } from "./prometheus-api.ts";
 import { type PrometheusSpec, prometheusSource } from "./prometheus-source.ts";
 import { sampledSource, type Sampler } from "./sampled-source.ts";
+import type { CallSample } from "./call-history.ts";
 import { createServicesSampler, type LoadReport } from "./services-sampler.ts";
 import type { Source, SourceBatch } from "./source.ts";
 import { type RunnerDeps, runSource } from "./source-runner.ts";
@@ -200,9 +201,17 @@ describe("the services sampler", () => {
       if (report === undefined) throw new Error("refused");
       return report;
     };
-    return { clock, reports, replicas, sample: createServicesSampler({ clock, topology, fetchLoad }) };
+    const recorded: CallSample[] = [];
+    const isOwn = () => false;
+    const record = (one: CallSample) => void recorded.push(one);
+    const sample = createServicesSampler({ clock, topology, fetchLoad, isOwn, record });
+    return { clock, reports, replicas, recorded, sample };
   }
-  const load = (requests: number, errors = 0, latencySumMs = 0) => ({ ml: { requests, errors, latencySumMs } });
+  const load = (requests: number, errors = 0, latencySumMs = 0): LoadReport => ({
+    services: { ml: { requests, errors, latencySumMs } },
+    outbound: {},
+    residentBytes: 0,
+  });
   const valuesOf = (samples: readonly { series: string; value: number }[]) =>
     Object.fromEntries(samples.map(({ series, value }) => [series, value]));
 
@@ -248,6 +257,39 @@ describe("the services sampler", () => {
     reports.set("g", load(5)).set("a", load(5));
     expect(valuesOf(await sample())).toEqual({ "ml/requests": 5, "ml/errors": 0, "ml/latency": 0 });
   });
+});
+
+// What a service of a person's own calls is how the cause of its trouble is told from its own.
+it("records what own services call, and samples their memory", async () => {
+  const clock = createFakeClock(START);
+  const load = (count: number): LoadReport => ({
+    services: { cart: { requests: count, errors: 0, latencySumMs: 30 * count } },
+    outbound: { stock: { requests: 2 * count, errors: count, latencySumMs: 20 * count } },
+    residentBytes: 80e6,
+  });
+  let report = load(10);
+  const replicas = [
+    { id: "c", host: "cart", version: "1", address: "http://127.0.0.1:1", services: ["cart"], weight: 1 },
+  ];
+  const recorded: CallSample[] = [];
+  const sample = createServicesSampler({
+    clock,
+    topology: { current: () => ({ ...EMPTY_TOPOLOGY, replicas }), watch: () => () => {} },
+    fetchLoad: async () => report,
+    isOwn: () => true,
+    record: (one) => void recorded.push(one),
+  });
+  await sample();
+  await clock.advance(1_000);
+  report = load(20);
+  const samples = await sample();
+  expect(Object.fromEntries(samples.map(({ series, value }) => [series, value]))).toEqual({
+    "cart/requests": 10,
+    "cart/errors": 0,
+    "cart/latency": 30,
+    "cart/memory": 80,
+  });
+  expect(recorded.at(-1)?.edges.get("cart")?.get("stock")).toEqual({ requests: 20, errors: 10, latencySumMs: 200 });
 });
 
 describe("a Prometheus source", () => {

@@ -1,0 +1,73 @@
+import { expect, it } from "vitest";
+import type { EngineStatus } from "#runtime/engine/engine.ts";
+import { createCallHistory } from "./call-history.ts";
+
+const host = (name: string) => ({
+  spec: { name, services: [name], replicas: 1, contracts: [{ name }] },
+  replicas: [{ state: { kind: "ready" } }],
+});
+const status = { kind: "embedded", hosts: [host("cart"), host("stock"), host("idle")] } as unknown as EngineStatus;
+
+function history(slowFromS: number) {
+  const calls = createCallHistory();
+  for (let i = 0; i <= 100; i++) {
+    const stockMs = i > slowFromS ? 100 : 4;
+    calls.add({
+      atMs: i * 1_000,
+      services: new Map([
+        ["cart", { requests: 10, errors: 1, latencySumMs: 10 * (3 + stockMs) }],
+        ["stock", { requests: 10, errors: 1, latencySumMs: 10 * stockMs }],
+      ]),
+      edges: new Map([["cart", new Map([["stock", { requests: 10, errors: 1, latencySumMs: 10 * stockMs }]])]]),
+      memoryMb: new Map([["cart", 80]]),
+    });
+  }
+  return calls;
+}
+
+// Without this a caller would look as slow as the one it waits for.
+it("tells a service's own time and errors from those of what it calls", () => {
+  const graph = history(90).graph(status, { atMs: 100_000, sinceMs: 91_000, nowS: 5, beforeS: 60 });
+  const of = (name: string) => graph.services.find(({ service }) => service === name);
+  expect(of("cart")).toMatchObject({ isOwn: true, replicas: { ready: 1, wanted: 1 } });
+  expect(of("cart")?.now).toMatchObject({
+    latencyMs: 103,
+    selfLatencyMs: 3,
+    errorsPerS: 1,
+    selfErrorsPerS: 0,
+    memoryMb: 80,
+  });
+  expect(of("stock")?.before.selfLatencyMs).toBe(4);
+  expect(of("stock")?.now.selfLatencyMs).toBe(100);
+  expect(graph.edges).toHaveLength(1);
+  expect(graph.edges[0]).toMatchObject({ from: "cart", to: "stock", now: { callsPerS: 10, latencyMs: 100 } });
+});
+
+it("ends what was before where the first thing moved, and invents nothing", () => {
+  const graph = history(40).graph(status, { atMs: 100_000, sinceMs: 41_000, nowS: 5, beforeS: 20 });
+  expect(graph.services.find(({ service }) => service === "stock")?.before.selfLatencyMs).toBeLessThan(10);
+  const idle = graph.services.find(({ service }) => service === "idle");
+  expect(idle?.now).toEqual({
+    requestsPerS: null,
+    errorsPerS: null,
+    latencyMs: null,
+    selfErrorsPerS: null,
+    selfLatencyMs: null,
+    memoryMb: null,
+  });
+});
+
+it("keeps half an hour", () => {
+  const calls = createCallHistory();
+  const add = (atMs: number) =>
+    calls.add({
+      atMs,
+      services: new Map([["cart", { requests: 1, errors: 0, latencySumMs: 1 }]]),
+      edges: new Map(),
+      memoryMb: new Map(),
+    });
+  add(0);
+  add(31 * 60_000);
+  const graph = calls.graph(status, { atMs: 31 * 60_000, sinceMs: undefined, nowS: 10, beforeS: 1_800 });
+  expect(graph.services.find(({ service }) => service === "cart")?.before.requestsPerS).toBeNull();
+});
