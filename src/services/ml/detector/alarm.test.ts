@@ -59,6 +59,39 @@ describe("what must cross", () => {
   });
 });
 
+// A fault that comes back is worth as much as the first time; the way back to normal is not.
+describe("what comes again", () => {
+  const times = [600, 780, 960, 1_140];
+  const isFault = (i: number) => times.some((from) => i >= from && i < from + 60);
+
+  it.each([
+    ["a latency", 20, { minimumChange: 5 }, (noise: () => number, i: number) => 20 + noise() + (isFault(i) ? 120 : 0)],
+    [
+      "errors where there were none",
+      0,
+      { minimumChange: 0.5 },
+      (noise: () => number, i: number) => (isFault(i) ? 20 + noise() : 0),
+    ],
+    [
+      "a leak",
+      80,
+      { minimumChange: 10 },
+      (noise: () => number, i: number) => {
+        const from = times.findLast((time) => i >= time && i < time + 60);
+        return 80 + 0.5 * noise() + (from === undefined ? 0 : 20 * (i - from));
+      },
+    ],
+  ])("%s is noticed each time, and no return", (_name, _level, options, value) => {
+    const noise = gaussian(11);
+    const { at } = run(1_400, (i) => value(noise, i), options);
+    expect(at).toHaveLength(times.length);
+    for (const [i, time] of times.entries()) {
+      expect(at[i]).toBeGreaterThanOrEqual(time);
+      expect(at[i]).toBeLessThan(time + 12);
+    }
+  });
+});
+
 describe("what must not", () => {
   const series: Record<string, (seed: number) => (i: number) => number> = {
     "white noise": (seed) => {
@@ -149,4 +182,21 @@ describe("saved and restored", () => {
     expect(() => createAlarm({ falseAlarmEveryMs: 0 })).toThrow("falseAlarmEveryMs is 0; it must be above 0");
     expect(() => createAlarm({ minimumChange: -1 })).toThrow("minimumChange is -1; it must be 0 or more");
   });
+});
+
+// Checkpoints of the version before have no calm range: it begins empty, and all else goes on.
+it("goes on from the state of the version before", () => {
+  const noise = gaussian(4);
+  const alarm = createAlarm();
+  for (let i = 0; i < 400; i++) alarm.update(0, 20 + noise(), START + i * SECOND);
+  const bytes = alarm.save();
+  const rangeBytes = 3 * 8;
+  const afterRange = 3 * 8 + 1;
+  const older = new Uint8Array([
+    1,
+    ...bytes.slice(1, bytes.length - afterRange - rangeBytes),
+    ...bytes.slice(bytes.length - afterRange),
+  ]);
+  const restored = restoreAlarm(older);
+  expect(restored.update(0.9, 93, START + 400 * SECOND)).toEqual(alarm.update(0.9, 93, START + 400 * SECOND));
 });

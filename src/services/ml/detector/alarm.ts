@@ -4,7 +4,8 @@
  * A point crosses when it is both new and rare. New: the detector's score is above zero (so the way back to normal, which
  * has been seen before, never crosses). Rare: this far from the level, or this far for so long, or this novel, happens less
  * often than once in `falseAlarmEveryMs` of this series, by tail models fitted to the series itself. The rate is per time
- * and not per point, so one default suits a series of one second and one of an hour. A crossing is over when the series has
+ * and not per point, so one default suits a series of one second and one of an hour. What was seen only while something was
+ * wrong stays new: a fault that comes back is noticed again. A crossing is over when the series has
  * been calm again, or has stayed where it went until that is its level.
  */
 import { RobustLevel } from "./robust-level.ts";
@@ -65,11 +66,14 @@ export function createAlarm(options: AlarmOptions = {}): Alarm {
 /** @throws Error that names what is wrong when the bytes are not those of an alarm of this version. */
 export function restoreAlarm(state: Uint8Array, options: AlarmOptions = {}): Alarm {
   const alarm = new TailAlarm(options);
-  alarm.restore(new StateReader("alarm", state, VERSION));
+  const version = state[0] === VERSION_WITHOUT_RANGE ? VERSION_WITHOUT_RANGE : VERSION;
+  alarm.restore(new StateReader("alarm", state, version), version);
   return alarm;
 }
 
-const VERSION = 1;
+const VERSION = 2;
+/** Before the calm range: it begins empty. */
+const VERSION_WITHOUT_RANGE = 1;
 const DAY_MS = 86_400_000;
 
 /** No series is known well enough to cross before. */
@@ -94,6 +98,12 @@ const USUAL_MEMORY_POINTS = 100_000;
 /** However slow the series: rarer than once in this many points. */
 const LEAST_RUN_POINTS = 1_000;
 
+/** Points over which the calm range closes in: about a day at one a second. */
+const CALM_MEMORY_POINTS = 100_000;
+
+/** Points of a crossing for which the level is held where it was. */
+const HELD_POINTS = 300;
+
 /** Calm points in a row after which a crossing is over, and spreads within which a point is calm. */
 const CLEAR_POINTS = 30;
 const CALM_SPREADS = 3;
@@ -109,6 +119,7 @@ class TailAlarm implements Alarm {
   readonly #level = new RobustLevel();
   readonly #unit = new UsualChange();
   readonly #sustained = new SustainedChange();
+  readonly #calm = new CalmRange();
   readonly #far = new TailModel({ priorThreshold: 4, priorExcess: 1, priorShape: 0.2 });
   readonly #long = new TailModel({ priorThreshold: 2, priorExcess: 1, priorShape: 0.2 });
   readonly #novel = new TailModel({ priorThreshold: 0.125, priorExcess: 0.25, priorShape: 0.3 });
@@ -138,10 +149,9 @@ class TailAlarm implements Alarm {
     const long = unit > 0 ? this.#sustained.update(change) / unit : 0;
     const odds = score ** 2 / Math.max(1e-6, 1 - score ** 2);
     this.#time[2] = score > 0 ? 0 : (this.#time[2] as number) + 1;
-    this.#level.update(value);
-    this.#unit.update(Math.abs(change));
-
     const current = this.#current;
+    if (current === undefined || this.#hasLasted(current, timestampMs)) this.#level.update(value);
+    if (this.#minimumChange === 0) this.#unit.update(Math.abs(change));
     if (current) return this.#follow(current, score, far, timestampMs);
     // Three chances to be wrong, but wrong points come in clusters: in simulation the rate asked for is not reached.
     const rarerThan = 1 / runPoints;
@@ -149,15 +159,21 @@ class TailAlarm implements Alarm {
       points >= WARM_UP_POINTS &&
       Math.abs(change) >= this.#minimumChange &&
       ((score > 0 && (this.#far.exceedance(far) < rarerThan || this.#novel.exceedance(odds) < rarerThan)) ||
+        (this.#calm.isBeyond(value) && this.#far.exceedance(far) < rarerThan) ||
         ((this.#time[2] as number) < SUSTAINED_POINTS && this.#long.exceedance(long) < rarerThan));
-    // The first points have no level yet to be far from.
-    if (points >= SETTLE_POINTS) {
+    // The first points have no level yet to be far from. What crossed is no habit where a person has said what matters.
+    if (points >= SETTLE_POINTS && !(crosses && this.#minimumChange > 0)) {
       // The first movement makes the unit: it is one of it.
       this.#far.add(unit > 0 || change === 0 ? far : 1);
       this.#long.add(long);
       this.#novel.add(odds);
     }
-    if (!crosses) return NOTHING;
+    if (!crosses) {
+      // How far it goes while something is wrong is no measure of how far it usually goes, where another measure is given.
+      if (this.#minimumChange > 0) this.#unit.update(Math.abs(change));
+      this.#calm.add(value);
+      return NOTHING;
+    }
     const direction = change >= 0 ? "up" : "down";
     this.#current = { startedAtMs: timestampMs, peakScore: score, value, expected, spread, direction };
     this.#calmPoints = 0;
@@ -177,6 +193,11 @@ class TailAlarm implements Alarm {
     return { cleared };
   }
 
+  /** So long that where it went may be its new level: before that the level waits for it to come back. */
+  #hasLasted({ startedAtMs }: Crossing, timestampMs: number): boolean {
+    return timestampMs - startedAtMs > HELD_POINTS * (this.#time[1] as number);
+  }
+
   /** Points in the wanted time between false alarms. */
   #runPoints(timestampMs: number): number {
     const time = this.#time;
@@ -192,8 +213,9 @@ class TailAlarm implements Alarm {
     return Math.max(LEAST_RUN_POINTS, this.#falseAlarmEveryMs / Math.max(1, time[1] as number));
   }
 
-  #parts() {
-    return [this.#level, this.#unit, this.#sustained, this.#far, this.#long, this.#novel];
+  #parts(version = VERSION) {
+    const parts = [this.#level, this.#unit, this.#sustained, this.#far, this.#long, this.#novel];
+    return version === VERSION_WITHOUT_RANGE ? parts : [...parts, this.#calm];
   }
 
   save(): Uint8Array {
@@ -210,8 +232,8 @@ class TailAlarm implements Alarm {
     return out.bytes();
   }
 
-  restore(from: StateReader): void {
-    for (const part of this.#parts()) part.restore(from);
+  restore(from: StateReader, version: number): void {
+    for (const part of this.#parts(version)) part.restore(from);
     from.numbers(this.#time);
     const open = from.byte();
     if (open > 2) throw new Error(`alarm state names direction ${open}; known are 0 (none), 1 (up) and 2 (down)`);
@@ -254,6 +276,35 @@ class UsualChange {
     // One wild point must not become the unit.
     const bounded = seen > SETTLE_POINTS && usual > 0 ? Math.min(change, MOST_USUAL * usual) : change;
     state[1] = usual + Math.max(1 / seen, 1 / USUAL_MEMORY_POINTS) * (bounded - usual);
+  }
+
+  save(out: StateWriter): void {
+    out.numbers(this.#state);
+  }
+
+  restore(from: StateReader): void {
+    from.numbers(this.#state);
+  }
+}
+
+/** The range of what was seen while nothing was wrong, closing in slowly on where the series is. */
+class CalmRange {
+  /** Values seen, lowest, highest. */
+  readonly #state = new Float64Array(3);
+
+  /** Whether it is outside of what has ever been calm; false while too little is known. */
+  isBeyond(value: number): boolean {
+    const [seen, low, high] = this.#state as unknown as [number, number, number];
+    return seen >= WARM_UP_POINTS && (value < low || value > high);
+  }
+
+  add(value: number): void {
+    const state = this.#state;
+    const seen = (state[0] as number) + 1;
+    const [, low, high] = state as unknown as [number, number, number];
+    state[0] = seen;
+    state[1] = seen === 1 || value < low ? value : low + (value - low) / CALM_MEMORY_POINTS;
+    state[2] = seen === 1 || value > high ? value : high + (value - high) / CALM_MEMORY_POINTS;
   }
 
   save(out: StateWriter): void {
