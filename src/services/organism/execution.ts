@@ -14,7 +14,7 @@ export interface ExecutionDeps {
   readonly roster: Roster;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly record: (agent: string, organ: string, isSuccess: boolean) => void;
+  readonly record: (agent: string, organ: string, skill: string, isSuccess: boolean) => void;
 }
 
 export interface ExecutionOrder {
@@ -39,23 +39,34 @@ export async function execute(
   const pass = await deps.fence.enter(order.taskId, order.attempt, controller);
   call.signal.addEventListener("abort", onAbort, { once: true });
   const cancelTimer = clock.after(skill.timeoutMs, () => controller.abort(timedOut(skill.name, skill.timeoutMs)));
-  const engagement = deps.roster.begin(organ, order.taskId);
+  const engagement = deps.roster.begin(organ, skill.name, order.taskId);
   const startedMs = clock.monotonic();
+  let isWithoutEffect = false;
   let outcome: "succeeded" | "failed" | "cancelled" = "failed";
   try {
     if (engagement === undefined) throw new SkillFailed(`Organ "${organ}" has no agents.`, true);
     const { signal } = controller;
     if (call.signal.aborted) onAbort();
     signal.throwIfAborted();
-    const { result, effect, change } = await skill.execute(order.params, {
+    const { result, effect, change, undo } = await skill.execute(order.params, {
       taskId: order.taskId,
       signal,
       clock,
       log: deps.log,
     });
     outcome = "succeeded";
+    isWithoutEffect = effect.state === "absent";
     const durationMs = clock.monotonic() - startedMs;
-    return { organ, agent: engagement.agent, skill: skill.name, result, effect, change: change ?? null, durationMs };
+    return {
+      organ,
+      agent: engagement.agent,
+      skill: skill.name,
+      result,
+      effect,
+      change: change ?? null,
+      undo: undo ?? null,
+      durationMs,
+    };
   } catch (error) {
     if (error instanceof SkillFailed || !controller.signal.aborted) throw error;
     const isTimeOut = isDeadline(controller.signal.reason);
@@ -66,7 +77,7 @@ export async function execute(
     call.signal.removeEventListener("abort", onAbort);
     engagement?.end(outcome);
     if (engagement !== undefined && outcome !== "cancelled") {
-      deps.record(engagement.agent, organ, outcome === "succeeded");
+      deps.record(engagement.agent, organ, skill.name, outcome === "succeeded" && !isWithoutEffect);
     }
     pass.leave();
   }

@@ -38,12 +38,12 @@ export const create: ServiceFactory = async (context) => {
     intervalMs: config.recordEveryMs,
   });
   const rolesOf = new Map(organs.map(({ id, kind }) => [id, ROLE_PRIORS[kind]]));
-  const record = (agent: string, organ: string, succeeded: number, failed: number) => {
+  const record = (agent: string, organ: string, counts: { succeeded: number; failed: number; skill?: string }) => {
     const roles = rolesOf.get(organ);
-    recorder.record({ agent, organ, succeeded, failed, ...(roles === undefined ? {} : { roles }) });
+    recorder.record({ agent, organ, ...counts, ...(roles === undefined ? {} : { roles }) });
   };
   // Agents are known from the first minute, not only from their first execution.
-  for (const organ of organs) for (const agent of organ.agents) record(agent, organ.id, 0, 0);
+  for (const organ of organs) for (const agent of organ.agents) record(agent, organ.id, { succeeded: 0, failed: 0 });
 
   const platform = {
     desired: context.desired,
@@ -71,7 +71,8 @@ export const create: ServiceFactory = async (context) => {
     fence: createFence(),
     clock,
     log,
-    record: (agent, organ, isSuccess) => record(agent, organ, isSuccess ? 1 : 0, isSuccess ? 0 : 1),
+    record: (agent, organ, skill, isSuccess) =>
+      record(agent, organ, { skill, succeeded: isSuccess ? 1 : 0, failed: isSuccess ? 0 : 1 }),
   });
 };
 

@@ -58,8 +58,9 @@ export function createOutcomeRecorder(deps: {
 
   return {
     record(outcome) {
-      const sum = sums.get(outcome.agent);
-      sums.set(outcome.agent, {
+      const key = JSON.stringify([outcome.agent, outcome.skill]);
+      const sum = sums.get(key);
+      sums.set(key, {
         ...outcome,
         succeeded: outcome.succeeded + (sum?.succeeded ?? 0),
         failed: outcome.failed + (sum?.failed ?? 0),

@@ -16,7 +16,7 @@ export interface OrganCounts {
 export interface Roster {
   organs(): readonly StoredOrgan[];
   /** Gives an execution to an agent; undefined when the organ has none. */
-  begin(organ: string, taskId: string): Engagement | undefined;
+  begin(organ: string, skill: string, taskId: string): Engagement | undefined;
   counts(): readonly OrganCounts[];
 }
 
@@ -28,15 +28,26 @@ export interface Engagement {
 /** Capabilities are this old at most when the next execution asks for them; one that waits for nothing uses the old. */
 const CAPABILITY_KEPT_MS = 10_000;
 const UNKNOWN_CAPABILITY = 0.5;
+/** Outcomes of a skill from which its own capability counts as much as the agent's overall one. */
+const HALF_KNOWN = 5;
+
+/** What an agent can do with one skill: the little that is known of it, leaning on what is known of the agent. */
+export function capabilityFor(agent: Pick<Agent, "capability" | "skills"> | undefined, skill: string): number {
+  const overall = agent?.capability ?? UNKNOWN_CAPABILITY;
+  const own = agent?.skills.find((one) => one.skill === skill);
+  if (own === undefined) return overall;
+  const share = (own.succeeded + own.failed) / (own.succeeded + own.failed + HALF_KNOWN);
+  return share * own.capability + (1 - share) * overall;
+}
 
 export function createRoster(
   organs: readonly StoredOrgan[],
-  readCapabilities: () => Promise<readonly Pick<Agent, "id" | "capability">[]>,
+  readCapabilities: () => Promise<readonly Pick<Agent, "id" | "capability" | "skills">[]>,
   clock: Clock,
 ): Roster {
   const running = new Map<string, number>();
   const totals = new Map(organs.map(({ id }) => [id, { running: 0, succeeded: 0, failed: 0 }]));
-  let capabilities: ReadonlyMap<string, number> = new Map();
+  let known: ReadonlyMap<string, Pick<Agent, "capability" | "skills">> = new Map();
   let staleAtMs = clock.monotonic();
 
   function refresh(): void {
@@ -44,7 +55,7 @@ export function createRoster(
     staleAtMs = clock.monotonic() + CAPABILITY_KEPT_MS;
     runDetached(readCapabilities).then(
       (agents) => {
-        capabilities = new Map(agents.map(({ id, capability }) => [id, capability]));
+        known = new Map(agents.map((agent) => [agent.id, agent]));
       },
       () => {
         // Choosing by what was known before is better than not executing; the next execution asks again.
@@ -54,14 +65,14 @@ export function createRoster(
 
   return {
     organs: () => organs,
-    begin(organId, taskId) {
+    begin(organId, skill, taskId) {
       refresh();
       const organ = organs.find(({ id }) => id === organId);
       const total = totals.get(organId);
       const chosen = chooseAgent(
         (organ?.agents ?? []).map((id) => ({
           id,
-          capability: capabilities.get(id) ?? UNKNOWN_CAPABILITY,
+          capability: capabilityFor(known.get(id), skill),
           running: running.get(id) ?? 0,
         })),
         taskId,

@@ -128,7 +128,18 @@ function normalised<R extends Pick<RoutingRule, "taskType" | "domain">>(rule: R)
   return { ...rule, taskType: normalise(rule.taskType), domain: rule.domain === null ? null : normalise(rule.domain) };
 }
 
-function toInfo({ name, summary, risk, idempotent, timeoutMs, effectCheck, params }: Skill) {
+function toInfo({
+  name,
+  summary,
+  risk,
+  idempotent,
+  timeoutMs,
+  effectCheck,
+  remedies,
+  targetParam,
+  canUndo,
+  params,
+}: Skill) {
   const schema = z.toJSONSchema(params, { io: "input" }) as z.core.util.JSONType;
-  return { name, summary, risk, idempotent, timeoutMs, effectCheck, params: schema };
+  return { name, summary, risk, idempotent, timeoutMs, effectCheck, remedies, targetParam, canUndo, params: schema };
 }

@@ -17,6 +17,8 @@ export interface SkillOutcome {
   readonly effect: Effect;
   /** What it changed in the system; left out by skills that change nothing. */
   readonly change?: NonNullable<Execution["change"]>;
+  /** The task that takes it back; left out where there is nothing to take back. */
+  readonly undo?: NonNullable<Execution["undo"]>;
 }
 
 export interface Skill<P extends z.ZodObject = z.ZodObject> extends Omit<SkillInfo, "params"> {

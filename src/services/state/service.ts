@@ -3,6 +3,8 @@ import { state } from "#contracts/state.ts";
 import type { Clock } from "#core/clock.ts";
 import { implement, type Service } from "#runtime/service.ts";
 import type { Database } from "#runtime/storage/database.ts";
+import type { CaseRecall } from "./case-recall.ts";
+import type { CaseStore } from "./case-store.ts";
 import type { MemorySearch } from "./memory-search.ts";
 import type { StateStore } from "./store.ts";
 
@@ -10,12 +12,14 @@ export interface StateDeps {
   readonly database: Database;
   readonly store: StateStore;
   readonly search: MemorySearch;
+  readonly cases: CaseStore;
+  readonly recall: CaseRecall;
   readonly clock: Clock;
 }
 
 const EQUAL_ROLES = { E: 1 / 3, S: 1 / 3, O: 1 / 3 } as const;
 
-export function stateService({ database, store, search, clock }: StateDeps): Service<typeof state> {
+export function stateService({ database, store, search, cases, recall, clock }: StateDeps): Service<typeof state> {
   return implement(
     state,
     {
@@ -51,6 +55,37 @@ export function stateService({ database, store, search, clock }: StateDeps): Ser
           throw fail("UNKNOWN_MEMORY", { id }, `Nothing is remembered under "${id}". search finds what there is.`);
         }
         return memory;
+      },
+
+      async putCase(one) {
+        return cases.put(one, clock.now());
+      },
+
+      async weighCase({ id, reportId, misled }, { fail }) {
+        const weight = await cases.weigh(id, reportId, misled);
+        if (weight === undefined)
+          throw fail("UNKNOWN_CASE", { id }, `There is no case "${id}". cases lists those there are.`);
+        return { weight };
+      },
+
+      async recallCases({ signature, limit, minLikeness }) {
+        const alike = await recall.recall(signature, limit, minLikeness);
+        const stored = await cases.get(alike.map(({ id }) => id));
+        return {
+          cases: alike.flatMap(({ id, likeness }) => {
+            const one = stored.get(id);
+            return one === undefined ? [] : [{ ...one, likeness }];
+          }),
+          known: recall.known,
+        };
+      },
+
+      async cases({ limit }) {
+        return cases.list(limit);
+      },
+
+      async forgetCases() {
+        return { forgotten: await cases.forget() };
       },
     },
     { database },

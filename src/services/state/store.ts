@@ -5,6 +5,7 @@ import { createBuilder } from "#runtime/storage/builder.ts";
 import { type Database, expecting, WriteRefused } from "#runtime/storage/database.ts";
 import type { Migration, Schema } from "#runtime/storage/migration.ts";
 import { smooth } from "./capability.ts";
+import { caseMigration } from "./case-store.ts";
 
 interface AgentRow {
   readonly id: string;
@@ -30,6 +31,13 @@ interface MemoryRow {
 
 interface Tables {
   readonly state_agents: AgentRow;
+  readonly state_agent_skills: {
+    readonly agent: string;
+    readonly skill: string;
+    readonly capability: number;
+    readonly succeeded: number;
+    readonly failed: number;
+  };
   readonly state_batches: { readonly id: string; readonly at_ms: number };
   readonly state_memories: MemoryRow;
   readonly state_revisions: { readonly name: string; readonly revision: number };
@@ -75,6 +83,7 @@ const migrations: readonly Migration[] = [
         .compile(),
     ],
   },
+  caseMigration,
 ];
 
 export const stateSchema: Schema = { owner: "state", migrations };
@@ -82,6 +91,7 @@ export const stateSchema: Schema = { owner: "state", migrations };
 export interface Outcome {
   readonly agent: string;
   readonly organ: string;
+  readonly skill?: string | undefined;
   readonly succeeded: number;
   readonly failed: number;
   readonly roles: Roles;
@@ -126,6 +136,24 @@ export function createStateStore(db: Database) {
       .compile();
   };
 
+  const addSkillOutcome = ({ agent, skill, succeeded, failed }: Outcome): CompiledQuery[] => {
+    if (skill === undefined) return [];
+    const { keep, gain, initial } = smooth(succeeded, failed);
+    return [
+      q
+        .insertInto("state_agent_skills")
+        .values({ agent, skill, capability: initial, succeeded, failed })
+        .onConflict((c) =>
+          c.columns(["agent", "skill"]).doUpdateSet((e) => ({
+            capability: sql<number>`state_agent_skills.capability * ${keep} + ${gain}`,
+            succeeded: e("state_agent_skills.succeeded", "+", succeeded),
+            failed: e("state_agent_skills.failed", "+", failed),
+          })),
+        )
+        .compile(),
+    ];
+  };
+
   return {
     async agents(organ: string | undefined): Promise<Agent[]> {
       const query = q
@@ -134,13 +162,22 @@ export function createStateStore(db: Database) {
         .$if(organ !== undefined, (s) => s.where("organ", "=", organ ?? ""))
         .orderBy("organ")
         .orderBy("id");
-      return (await db.read(query.compile())).map((row) => ({
+      const skills = q.selectFrom("state_agent_skills").selectAll().orderBy("skill");
+      const [rows, bySkill] = await Promise.all([db.read(query.compile()), db.read(skills.compile())]);
+      const ofAgent = Map.groupBy(bySkill, ({ agent }) => agent);
+      return rows.map((row) => ({
         id: row.id,
         organ: row.organ,
         roles: { E: row.explorer, S: row.specialist, O: row.observer },
         capability: row.capability,
         succeeded: row.succeeded,
         failed: row.failed,
+        skills: (ofAgent.get(row.id) ?? []).map(({ skill, capability, succeeded, failed }) => ({
+          skill,
+          capability,
+          succeeded,
+          failed,
+        })),
         updatedAtMs: row.updated_at_ms,
       }));
     },
@@ -156,6 +193,7 @@ export function createStateStore(db: Database) {
         await db.write([
           expecting(batch.compile()),
           ...outcomes.map((outcome) => addOutcome(outcome, nowMs)),
+          ...outcomes.flatMap(addSkillOutcome),
           forget.compile(),
         ]);
         return true;

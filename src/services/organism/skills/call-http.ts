@@ -31,6 +31,9 @@ export function callHttp(rules: RequestRules): Skill {
     idempotent: false,
     timeoutMs: 60_000,
     effectCheck: "The endpoint answered an expected status.",
+    remedies: [],
+    targetParam: null,
+    canUndo: false,
     params: Params,
     async execute({ method, url, headers, body, expectedStatus, allowPrivate }, context) {
       const isText = typeof body === "string";

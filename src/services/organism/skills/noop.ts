@@ -12,6 +12,9 @@ export const noop = defineSkill({
   idempotent: true,
   timeoutMs: 60_000,
   effectCheck: "None is needed: there is no effect.",
+  remedies: [],
+  targetParam: null,
+  canUndo: false,
   params: z.strictObject({
     /** How long to do nothing. */
     durationMs: z.number().nonnegative().max(60_000).default(0),

@@ -23,6 +23,9 @@ export function notify(rules: RequestRules): Skill {
     idempotent: true,
     timeoutMs: 15_000,
     effectCheck: "The log took the line; the webhook answered 2xx.",
+    remedies: [],
+    targetParam: null,
+    canUndo: false,
     params: Params,
     async execute({ channel, message, url, data, allowPrivate }, context) {
       if (channel === "log") {

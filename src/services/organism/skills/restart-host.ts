@@ -13,6 +13,9 @@ export function restartHost(platform: Platform): Skill {
     idempotent: false,
     timeoutMs: 120_000,
     effectCheck: "The engine shows as many new replicas ready as are wanted, and none of the old ones left.",
+    remedies: ["latency", "errors", "memory", "crash"],
+    targetParam: "host",
+    canUndo: false,
     params: z.strictObject({ host: z.string().min(1).max(60) }),
     async execute({ host }, context) {
       const before = new Set((hostOf(platform.engineStatus(), host)?.replicas ?? []).map(({ id }) => id));

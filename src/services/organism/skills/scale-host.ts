@@ -13,6 +13,9 @@ export function scaleHost(platform: Platform): Skill {
     idempotent: true,
     timeoutMs: 120_000,
     effectCheck: "The engine shows exactly the wanted number of replicas ready, and none other left.",
+    remedies: ["load", "latency"],
+    targetParam: "host",
+    canUndo: true,
     params: z.strictObject({ host: z.string().min(1).max(60), replicas: z.int().min(1).max(64) }),
     async execute({ host, replicas }, context) {
       const previous = hostOf(platform.engineStatus(), host)?.spec.replicas ?? null;
@@ -27,6 +30,9 @@ export function scaleHost(platform: Platform): Skill {
       return {
         result: { host, replicas, previous },
         effect,
+        ...(previous === null || previous === replicas
+          ? {}
+          : { undo: { skill: "scale-host", params: { host, replicas: previous } } }),
         change: { kind: "scale", target: host, summary: `Host ${host} was scaled${from} to ${replicas} replicas.` },
       };
     },

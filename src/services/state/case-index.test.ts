@@ -1,0 +1,43 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { CaseIndex } from "./case-index.ts";
+
+it("puts the likest first, and what moves everywhere counts little", () => {
+  const index = new CaseIndex();
+  for (let i = 0; i < 50; i++) index.put(`noise${i}`, ["host/cpu:up", `other${i}/latency:up`]);
+  index.put("stock", ["stock/latency:up", "front/latency:up"]);
+  const found = index.recall(["stock/latency:up", "front/latency:up", "host/cpu:up"], 3, 0.3);
+  expect(found.map(({ id }) => id)).toEqual(["stock"]);
+  expect(index.recall(["stock/latency:up", "front/latency:up"], 1, 0)[0]).toEqual({ id: "stock", likeness: 1 });
+});
+
+it("recalls what comparing with every case would", () => {
+  const aName = fc.constantFrom("a", "b", "c", "d", "e");
+  const aSignature = fc.array(aName, { minLength: 1, maxLength: 4 });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(6), aSignature), { maxLength: 20 }), aSignature, (puts, wanted) => {
+      const index = new CaseIndex();
+      const all = new Map<string, Set<string>>();
+      for (const [id, signature] of puts) {
+        index.put(String(id), signature);
+        all.set(String(id), new Set(signature));
+      }
+      const weight = (name: string) =>
+        Math.log(1 + (1 + all.size) / (1 + [...all.values()].filter((names) => names.has(name)).length));
+      const sum = (names: Iterable<string>) => [...names].reduce((total, name) => total + weight(name), 0);
+      const own = new Set(wanted);
+      const expected = [...all]
+        .map(([id, names]) => ({
+          id,
+          likeness: sum([...own].filter((name) => names.has(name))) / sum(new Set([...own, ...names])),
+        }))
+        .filter(({ likeness }) => likeness > 0)
+        .sort((x, y) => y.likeness - x.likeness || (x.id < y.id ? -1 : 1));
+      const found = index.recall(wanted, 100, 0);
+      expect(new Set(found.map(({ id }) => id))).toEqual(new Set(expected.map(({ id }) => id)));
+      for (const { id, likeness } of found) {
+        expect(likeness).toBeCloseTo(expected.find((one) => one.id === id)?.likeness ?? -1, 9);
+      }
+    }),
+  );
+});
