@@ -1,0 +1,103 @@
+import { describe, expect, it } from "vitest";
+import type { Case } from "#contracts/cognitive.ts";
+import { decide } from "./decision.ts";
+import { assess, solve, synthesize } from "./experience.ts";
+import { plan } from "./plan.ts";
+
+const cause = { service: "cart", kind: "latency" as const, confidence: 0.9 };
+const option = {
+  skill: "restart-host",
+  target: "cart",
+  risk: "high" as const,
+  helped: 0,
+  failed: 0,
+  predictedDeltaE: -2,
+};
+
+describe("a decision", () => {
+  it("is for what is expected to bring most, and holds when the cause is a guess or the cost is more", () => {
+    const tried = { ...option, skill: "scale-host", helped: 9 };
+    expect(decide(cause, [option, tried])).toMatchObject({ action: "act", chosen: 1 });
+    expect(decide({ ...cause, confidence: 0.4 }, [option])).toMatchObject({ action: "hold", chosen: null });
+    expect(decide(cause, [{ ...option, predictedDeltaE: -0.1 }]).action).toBe("hold");
+    expect(decide(cause, []).action).toBe("hold");
+  });
+
+  // What never helped must not be tried for ever.
+  it("gives up what has failed again and again", () => {
+    expect(decide(cause, [{ ...option, failed: 30 }]).action).toBe("hold");
+  });
+});
+
+const one = (id: string, skill: string, helped: boolean): Case => ({
+  id,
+  signature: ["cart/latency:up"],
+  cause: { service: "cart", kind: "latency" },
+  action: { skill, target: "cart" },
+  helped,
+  weight: 0.5,
+});
+
+describe("what cases teach", () => {
+  const cases = [
+    one("a", "restart-host", true),
+    one("b", "restart-host", true),
+    one("c", "restart-host", false),
+    one("d", "scale-host", false),
+  ];
+
+  it("is which action helped how often, and where they disagree", () => {
+    const { patterns, conflicts } = synthesize(cases, "");
+    expect(patterns[0]).toMatchObject({ skill: "restart-host", helped: 2, failed: 1, cases: ["a", "b", "c"] });
+    expect(conflicts).toHaveLength(1);
+    expect(synthesize([], "why").confidence).toBe(0);
+  });
+
+  it("solves a problem within the constraints", () => {
+    const given = {
+      problemStatement: "cart is slow",
+      signature: ["cart/latency:up"],
+      constraints: { maxRisk: "high" as const, forbiddenSkills: [], forbiddenTargets: [] },
+      skills: [
+        { name: "restart-host", risk: "high" as const },
+        { name: "scale-host", risk: "low" as const },
+      ],
+      cases: cases.map((alike) => ({ ...alike, likeness: 1 })),
+    };
+    expect(solve(given).solutions[0]).toMatchObject({ skill: "restart-host" });
+    const careful = { ...given, constraints: { ...given.constraints, maxRisk: "low" as const } };
+    expect(solve(careful).solutions.map(({ skill }) => skill)).toEqual(["scale-host"]);
+    expect(solve(given).successMetrics).toEqual(["cart/latency"]);
+  });
+});
+
+it("says of a skill with few attempts that they are too few, and which agent is best", () => {
+  const record = (agent: string, succeeded: number, failed: number) => ({ agent, skill: "notify", succeeded, failed });
+  expect(assess([record("a", 2, 0)], { notify: 0.9 }).skills[0]?.verdict).toBe("too few");
+  const judged = assess([record("a", 1, 0), record("b", 40, 20)], { notify: 0.9 }).skills[0];
+  expect(judged).toMatchObject({ verdict: "not met", bestAgent: "b", attempts: 61 });
+});
+
+it("plans the mildest remedy first, looks whether it helped, and tells a person in the end", () => {
+  const skills = [
+    { name: "restart-host", risk: "high" as const, remedies: ["latency" as const], canUndo: false },
+    { name: "scale-host", risk: "low" as const, remedies: ["latency" as const], canUndo: true },
+  ];
+  const { steps } = plan({
+    taskDescription: "",
+    cause: { service: "cart", kind: "latency" },
+    skills,
+    edges: [{ from: "front", to: "cart" }],
+  });
+  expect(steps.map(({ action }) => action)).toEqual([
+    "check",
+    "wait",
+    "scale-host",
+    "check",
+    "undo",
+    "restart-host",
+    "check",
+    "tell",
+  ]);
+  expect(plan({ taskDescription: "x", skills, edges: [] }).steps.at(-1)?.action).toBe("tell");
+});
