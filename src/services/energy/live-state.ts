@@ -1,0 +1,56 @@
+/** The state of this organism as energy sees it: who can do what, what is not routine, what is being done. */
+import type { coordinator, Severity } from "#contracts/coordinator.ts";
+import type { UnifiedState } from "#contracts/energy.ts";
+import type { state } from "#contracts/state.ts";
+import type { Client } from "#runtime/client/client.ts";
+
+/** What an open incident adds to the energy. */
+export const SEVERITY_WEIGHT: Readonly<Record<Severity, number>> = { low: 1, medium: 2, high: 4 };
+/** What an action under way costs. */
+export const RISK_COST = { none: 0, low: 0.5, high: 1 } as const;
+
+const MOST_INCIDENTS = 1_000;
+const BACKGROUND = { priority: "background" } as const;
+
+export interface LiveState {
+  readonly state: UnifiedState;
+  readonly agents: number;
+  readonly openIncidents: number;
+}
+
+export function createLiveState(clients: {
+  readonly coordinator: Pick<Client<typeof coordinator>, "listIncidents" | "listActions" | "status">;
+  readonly state: Pick<Client<typeof state>, "agents">;
+}): () => Promise<LiveState> {
+  return async () => {
+    const [{ agents }, { incidents }, { actions }, helped, { tasks }] = await Promise.all([
+      clients.state.agents({}, BACKGROUND),
+      clients.coordinator.listIncidents({ state: "open", limit: MOST_INCIDENTS }, BACKGROUND),
+      clients.coordinator.listActions({ state: "acting", limit: MOST_INCIDENTS }, BACKGROUND),
+      clients.coordinator.listActions({ state: "helped", limit: MOST_INCIDENTS }, BACKGROUND),
+      clients.coordinator.status({}, BACKGROUND),
+    ]);
+    // An incident stays open for a while after its series are routine again: what helped has taken it out of the energy.
+    const repaired = new Set(helped.actions.map(({ incidentId }) => incidentId));
+    const unrest = incidents.filter(({ id }) => !repaired.has(id));
+    const skills = [...new Set(agents.flatMap((agent) => agent.skills.map(({ skill }) => skill)))].sort();
+    // Work that waits, on a scale on which ten tasks are as much as one of them was alone.
+    const waiting = Math.log2(1 + (tasks["queued"] ?? 0));
+    return {
+      agents: agents.length,
+      openIncidents: incidents.length,
+      state: {
+        h: agents.map((agent) =>
+          skills.map((skill) => agent.skills.find((one) => one.skill === skill)?.capability ?? 0),
+        ),
+        p: agents.map(({ roles: { E, S, O } }) => [E, S, O]),
+        s: [waiting],
+        anomalies: unrest.map(({ severity }) => SEVERITY_WEIGHT[severity]),
+        // Nothing measures drift by itself yet: it has no part in the energy.
+        drift: 0,
+        cost: actions.length,
+        patterns: [],
+      },
+    };
+  };
+}
