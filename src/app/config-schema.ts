@@ -4,6 +4,7 @@ import { z } from "zod";
 import { HostSpec, type HostSpecInput } from "#runtime/engine/host-spec.ts";
 import { toDatabasePlace, toSchemaName } from "#runtime/storage/database-url.ts";
 import { CoordinatorConfig } from "#services/coordinator/config.ts";
+import { compilePolicy } from "#services/coordinator/policy/policy.ts";
 import { OrganismConfig } from "#services/organism/config.ts";
 import { TelemetryConfig } from "#services/telemetry/config.ts";
 import { ConfigError, type Environment, SECRET_PREFIX, variable } from "./config.ts";
@@ -44,7 +45,7 @@ export interface Config {
 /** The light services together, ml by itself. */
 export const DEFAULT_HOSTS: readonly HostSpecInput[] = [
   { name: "gateway", services: ["gateway"] },
-  { name: "core", services: ["coordinator", "organism", "state", "telemetry"] },
+  { name: "core", services: ["cognitive", "coordinator", "energy", "organism", "state", "telemetry"] },
   { name: "ml", services: ["ml"], cpus: 1 },
 ];
 
@@ -203,8 +204,16 @@ function serviceProblems(services: Readonly<Record<string, unknown>>): string[] 
       ];
     }
     const parsed = schema.safeParse(settings);
-    return parsed.success ? [] : sentences(parsed.error, schema, ["services", name]);
+    if (!parsed.success) return sentences(parsed.error, schema, ["services", name]);
+    return name === "coordinator" ? policyProblems(parsed.data) : [];
   });
+}
+
+/** A policy that cannot be used is found before anything starts, and a live change of it changes nothing. */
+function policyProblems(settings: unknown): readonly string[] {
+  const { policy, modes } = settings as z.output<typeof CoordinatorConfig>;
+  const compiled = compilePolicy(policy, modes);
+  return "problems" in compiled ? compiled.problems : [];
 }
 
 function servedTwice(hosts: readonly HostSpec[]): string[] {

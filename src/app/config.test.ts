@@ -33,7 +33,12 @@ describe("defaults", () => {
     });
     expect(hosts.map(({ name, services, replicas, port }) => ({ name, services, replicas, port }))).toEqual([
       { name: "gateway", services: ["gateway"], replicas: 1, port: 7700 },
-      { name: "core", services: ["coordinator", "organism", "state", "telemetry"], replicas: 1, port: 0 },
+      {
+        name: "core",
+        services: ["cognitive", "coordinator", "energy", "organism", "state", "telemetry"],
+        replicas: 1,
+        port: 0,
+      },
       { name: "ml", services: ["ml"], replicas: 1, port: 0 },
     ]);
     expect(pinnedReplicas.size).toBe(0);

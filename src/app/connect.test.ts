@@ -127,7 +127,7 @@ describe("connect", () => {
     run("one");
     const connection = await opened({ namespace: "one" });
     expect(() => connection.getServiceClient("mll" as "ml")).toThrow(
-      /"mll".*coordinator, ml, organism, state, telemetry/,
+      /"mll".*cognitive, coordinator, energy, ml, organism, state, telemetry/,
     );
   });
 });

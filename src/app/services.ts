@@ -4,7 +4,9 @@ import type { ServiceFactory } from "#runtime/host/service-context.ts";
 type Load = () => Promise<{ readonly create: ServiceFactory }>;
 
 const SERVICES: Readonly<Record<string, Load>> = {
+  cognitive: () => import("#services/cognitive/factory.ts"),
   coordinator: () => import("#services/coordinator/factory.ts"),
+  energy: () => import("#services/energy/factory.ts"),
   ml: () => import("#services/ml/factory.ts"),
   organism: () => import("#services/organism/factory.ts"),
   state: () => import("#services/state/factory.ts"),

@@ -151,12 +151,12 @@ it("after every gateway and every replica was replaced, the connection of before
   };
   await ml.status({});
   const before = await readyPids();
-  expect(before).toHaveLength(7);
+  expect(before).toHaveLength(9);
   for (const pid of before) process.kill(pid, "SIGKILL");
   await vi.waitFor(
     async () => {
       const now = await readyPids();
-      expect(now).toHaveLength(7);
+      expect(now).toHaveLength(9);
       expect(now.filter((pid) => before.includes(pid))).toEqual([]);
       await ml.status({});
     },

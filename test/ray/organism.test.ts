@@ -109,7 +109,7 @@ describe("seedcore up on Ray", () => {
   it("says what runs where", { tags: ["smoke"] }, () => {
     expect(started.nodes.toSorted()).toEqual(cluster.nodes);
     expect(started.replicas.map(({ host }) => host).toSorted()).toEqual(
-      ["coordinator", "engine", "gateway", "ml", "organism", "state", "telemetry"].toSorted(),
+      ["cognitive", "coordinator", "energy", "engine", "gateway", "ml", "organism", "state", "telemetry"].toSorted(),
     );
     for (const { host, pid, address, node } of started.replicas) {
       expect(isAlive(pid), host).toBe(true);

@@ -107,7 +107,7 @@ describe("a crossing", () => {
   it("joins what moved shortly before, decides again when it has become worse, and counts every series once", async () => {
     const rule = (name: string, severity: "low" | "medium" | "high") => ({
       name,
-      when: { severity: [severity] },
+      when: `incident.severity == "${severity}"`,
       skill: "notify",
       params: { channel: "log", message: `${name} {incident.series}` },
     });
@@ -134,8 +134,8 @@ describe("a crossing", () => {
   });
 
   it("whose rule names a skill that does not exist leaves an incident that says so", async () => {
-    const policy = [{ name: "typo", when: {}, skill: "notifi", params: {} }];
-    const box = await open({ coordinator: { policy } });
+    const policy = [{ name: "typo", skill: "notifi" }];
+    const box = await open({ coordinator: { policy, modes: [{ mode: "act" }] } });
     const { incidentId } = await box.coordinator.reportCrossing(crossing("cpu", Date.now()));
     await vi.waitFor(async () => {
       const { story } = await box.coordinator.getIncident({ id: incidentId ?? "" });
@@ -209,8 +209,8 @@ describe("changes", () => {
 
   it("are not shown with incidents of a past that was replayed; what was done about one is, whenever that was", async () => {
     const puppet = createPuppet();
-    const policy = [{ name: "act", when: { series: "host/cpu" }, skill: "once", params: {} }];
-    const box = await open({ coordinator: { policy }, organismService: puppet.service });
+    const policy = [{ name: "act", when: 'incident.series.exists(s, s == "host/cpu")', skill: "once" }];
+    const box = await open({ coordinator: { policy, modes: [{ mode: "act" }] }, organismService: puppet.service });
     const lastWeekMs = Date.now() - 7 * 86_400_000;
     const other = await box.coordinator.reportCrossing(crossing("disk", lastWeekMs - 86_400_000));
     const acted = await box.coordinator.reportCrossing(crossing("cpu", lastWeekMs));
@@ -229,7 +229,7 @@ describe("changes", () => {
 it("shows watchers what is open, then every change, and recalls what was alike", async () => {
   const box = await open();
   const first = await box.coordinator.reportCrossing(crossing("cpu", Date.now() - 86_400_000));
-  await vi.waitFor(() => box.state.memory({ id: first.incidentId ?? "" }));
+  await vi.waitFor(async () => expect((await box.state.cases({})).total).toBe(1));
   const stop = new AbortController();
   const seen: string[] = [];
   const watching = (async () => {
@@ -244,5 +244,5 @@ it("shows watchers what is open, then every change, and recalls what was alike",
   const { total } = await box.coordinator.listIncidents({ sinceMs: Date.now() - 3_600_000, state: "open" });
   expect(total).toBe(1);
   expect(await box.coordinator.getIncident.try({ id: "none" })).toMatchObject({ error: { code: "UNKNOWN_INCIDENT" } });
-  expect((await box.coordinator.policy({})).rules.map(({ name }) => name)).toEqual(["tell"]);
+  expect((await box.coordinator.policy({})).rules.map(({ name }) => name)).toEqual(["restart", "escalate", "tell"]);
 });

@@ -1,7 +1,9 @@
 /** Coordinator, organism and state in this process, over a real database. */
 import type { CompiledQuery } from "kysely";
 import type { Registry } from "prom-client";
+import { cognitive } from "#contracts/cognitive.ts";
 import { coordinator } from "#contracts/coordinator.ts";
+import { energy } from "#contracts/energy.ts";
 import { organism } from "#contracts/organism.ts";
 import { state } from "#contracts/state.ts";
 import { type Clock, systemClock } from "#core/clock.ts";
@@ -21,7 +23,9 @@ import { createDatabases } from "#runtime/storage/databases.ts";
 import { createShardEpochs } from "#runtime/storage/shard-epochs.ts";
 import { createRegistry } from "#runtime/telemetry/metrics.ts";
 import { EMPTY_TOPOLOGY } from "#runtime/topology.ts";
+import { create as createCognitive } from "#services/cognitive/factory.ts";
 import { create as createCoordinator } from "#services/coordinator/factory.ts";
+import { create as createEnergy } from "#services/energy/factory.ts";
 import { create as createOrganism } from "#services/organism/factory.ts";
 import { create as createState } from "#services/state/factory.ts";
 import { createMemoryLogger, type MemoryLogger } from "#testing/memory-logger.ts";
@@ -44,12 +48,16 @@ export interface BoxOptions {
   readonly afterWrite?: (sql: string) => void;
   /** Replaces the organism, for tests that decide themselves how executions end. */
   readonly organismService?: Service;
+  /** Services besides, for what the three ask of others. */
+  readonly more?: readonly Service[];
 }
 
 export interface Box {
   readonly coordinator: Client<typeof coordinator>;
   readonly organism: Client<typeof organism>;
   readonly state: Client<typeof state>;
+  readonly cognitive: Client<typeof cognitive>;
+  readonly energy: Client<typeof energy>;
   readonly log: MemoryLogger;
   readonly metrics: Registry;
   readonly epoch: number;
@@ -131,8 +139,9 @@ export async function openBox(options: BoxOptions): Promise<Box> {
     config,
   });
 
-  services.push(await createState(context({})));
+  services.push(await createState(context({})), await createCognitive(context({})), await createEnergy(context({})));
   services.push(options.organismService ?? (await createOrganism(context(options.organism ?? {}))));
+  services.push(...(options.more ?? []));
   const own = await createCoordinator(context(options.coordinator ?? {}));
   services.push(own);
   for (const service of services) await service.warmUp?.();
@@ -144,6 +153,8 @@ export async function openBox(options: BoxOptions): Promise<Box> {
     coordinator: client(coordinator),
     organism: client(organism),
     state: client(state),
+    cognitive: client(cognitive),
+    energy: client(energy),
     log,
     metrics,
     epoch,

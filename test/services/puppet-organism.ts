@@ -7,7 +7,7 @@ export interface Running {
   readonly taskId: string;
   readonly attempt: number;
   readonly isAborted: () => boolean;
-  succeed(result?: string, change?: Execution["change"]): void;
+  succeed(result?: string, change?: Execution["change"], undo?: Execution["undo"]): void;
   /** As a skill that failed. */
   fail(retryable: boolean): void;
   /** As the connection does. */
@@ -56,7 +56,7 @@ export function createPuppet(): Puppet {
           taskId,
           attempt,
           isAborted: () => signal.aborted,
-          succeed: (result = "done", change = null) =>
+          succeed: (result = "done", change = null, undo = null) =>
             end(() =>
               resolve({
                 organ: "puppet",
@@ -64,6 +64,7 @@ export function createPuppet(): Puppet {
                 skill: type,
                 result,
                 change,
+                undo,
                 durationMs: 1,
                 effect: { state: "confirmed" as const, evidence: "seen" },
               }),

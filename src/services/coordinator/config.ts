@@ -1,6 +1,6 @@
 /** The coordinator's live configuration. */
 import { z } from "zod";
-import { PolicyRule } from "#contracts/coordinator.ts";
+import { ModeRule, PolicyRule } from "#contracts/coordinator.ts";
 
 export const CoordinatorConfig = z.object({
   tasks: z
@@ -34,14 +34,59 @@ export const CoordinatorConfig = z.object({
       highSeries: z.int().positive().default(4),
     })
     .prefault({}),
-  /** The first rule that matches an incident decides. */
+  /** Whether an action helped, by the series it was meant for. */
+  effects: z
+    .object({
+      /** How long after an action its series are looked at first. */
+      settleMs: z.number().nonnegative().default(2_000),
+      /** How long they may take to be routine again. */
+      withinMs: z.number().positive().default(60_000),
+      /** Newest points that must be routine, by their median. */
+      points: z.int().min(1).max(50).default(5),
+      /** Spreads within which a value is routine. */
+      spreads: z.number().positive().default(4),
+    })
+    .prefault({}),
+  approvals: z
+    .object({
+      /** How long a proposal waits for a person. */
+      expireMs: z.number().positive().default(3_600_000),
+    })
+    .prefault({}),
+  blastRadius: z
+    .object({
+      /** Actions on one target within an hour; more are held back. */
+      perTargetPerHour: z.int().min(1).default(3),
+    })
+    .prefault({}),
+  /** The first rule that matches an incident, and was not followed for it, decides. */
   policy: z.array(PolicyRule).default([
     {
-      name: "tell",
-      when: {},
+      name: "restart",
+      when: `cause.isOwn && cause.kind in ["latency", "errors", "memory", "crash"] && cause.confidence >= 0.7 && (cause.ageS >= 15 || recalled.helped > recalled.failed)`,
+      skill: "restart-host",
+      target: "{cause.host}",
+      params: {},
+    },
+    {
+      name: "escalate",
+      when: "tried.useless > 0",
       skill: "notify",
+      target: "",
+      params: {
+        channel: "log",
+        message: "{incident.severity} incident {incident.id} needs a person: {incident.title}",
+      },
+    },
+    {
+      name: "tell",
+      when: "true",
+      skill: "notify",
+      target: "",
       params: { channel: "log", message: "{incident.severity} incident {incident.id}: {incident.title}" },
     },
   ]),
+  /** How far skills may go, by skill and target. Where none fits: act without a risk, propose with one. */
+  modes: z.array(ModeRule).default([]),
 });
 export type CoordinatorConfig = z.output<typeof CoordinatorConfig>;

@@ -1,37 +1,67 @@
-import { organism } from "#contracts/organism.ts";
+import { cognitive } from "#contracts/cognitive.ts";
+import { energy } from "#contracts/energy.ts";
+import { ml } from "#contracts/ml.ts";
+import { organism, type Skill } from "#contracts/organism.ts";
 import { state } from "#contracts/state.ts";
+import { telemetry } from "#contracts/telemetry.ts";
+import type { CallGraph } from "#contracts/cognitive.ts";
 import { shardsSchema, createShardEpochs } from "#runtime/storage/shard-epochs.ts";
 import { createBuilder } from "#runtime/storage/builder.ts";
 import type { ServiceFactory } from "#runtime/host/service-context.ts";
 import { createOutbox } from "#runtime/storage/outbox-store.ts";
 import { outboxSchema } from "#runtime/storage/outbox-schema.ts";
-import { CoordinatorConfig } from "./config.ts";
+import { createActions, LEARN_TOPIC } from "./actions.ts";
+import type { ActionRecord } from "./action.ts";
+import { createActionStore } from "./action-store.ts";
+import { heldBack } from "./blast-radius.ts";
 import { createDecisions } from "./decisions.ts";
+import { createEvidence } from "./evidence.ts";
+import { createExperience } from "./experience.ts";
 import { createIncidentFeed } from "./incident-feed.ts";
 import { toMemory } from "./incident-memory.ts";
 import { createIncidentStore } from "./incident-store.ts";
+import { createKept } from "./kept.ts";
+import { createLearning } from "./learning.ts";
 import { createMetrics } from "./metrics.ts";
 import { createOwnedWrite } from "./owned-write.ts";
-import { createRecall } from "./recall.ts";
+import { createPolicyTrial } from "./policy-trial.ts";
 import { createRoutes } from "./routes.ts";
 import { coordinatorSchema, type Tables } from "./schema.ts";
+import { createSeriesSince } from "./series-since.ts";
 import { coordinatorService } from "./service.ts";
+import { createSettings } from "./settings.ts";
+import { createSystemFigures } from "./system-figures.ts";
 import { createTaskStore } from "./task-store.ts";
 import { createTasks } from "./tasks.ts";
 import { createTriage, REMEMBER_TOPIC, type Triage } from "./triage.ts";
 
+const BACKGROUND = { priority: "background" } as const;
+/** Answers the triage waits for. */
+const BRIEF = { ...BACKGROUND, deadlineMs: 2_000 } as const;
+const KEPT_MS = 5_000;
+/** A task whose skill the organism does not know now still gets its chance, with these. */
+const UNROUTED = { timeoutMs: 30_000, idempotent: false } as const;
+
 export const create: ServiceFactory = async (context) => {
   const { clock, ids, random, log } = context;
-  const settings = { current: CoordinatorConfig.parse(context.config ?? {}) };
+  const settings = createSettings(context.config, log);
+  const config = () => settings.current();
   const database = await context.database("seedcore", [coordinatorSchema, shardsSchema, outboxSchema]);
   const builder = createBuilder<Tables>(database.dialect);
   const store = createTaskStore(database, builder);
   const incidents = createIncidentStore(database, builder);
+  const actionStore = createActionStore(database, builder);
   const write = createOwnedWrite(createShardEpochs(database));
   const outbox = createOutbox({ db: database, owner: "coordinator", clock, random, log, metrics: context.metrics });
-  const organismClient = context.client(organism);
-  const stateClient = context.client(state);
-  const routes = createRoutes(organismClient, clock);
+  const clients = {
+    cognitive: context.client(cognitive),
+    energy: context.client(energy),
+    ml: context.client(ml),
+    organism: context.client(organism),
+    state: context.client(state),
+    telemetry: context.client(telemetry),
+  };
+  const routes = createRoutes(clients.organism, clock);
   const feed = createIncidentFeed();
   let epoch: number | undefined;
   const metrics = createMetrics(context.metrics, {
@@ -40,8 +70,17 @@ export const create: ServiceFactory = async (context) => {
     isOwner: () => epoch !== undefined,
     nowMs: () => clock.now(),
   });
+  const kept = <T>(ask: () => Promise<T>, nothing: T) => createKept({ ask, nothing, keptMs: KEPT_MS, clock, log });
+  const skills = kept<ReadonlyMap<string, Skill>>(async () => {
+    const { skills: all } = await clients.organism.skills({}, BRIEF);
+    return new Map(all.map((skill) => [skill.name, skill]));
+  }, new Map());
+  const graph = kept<CallGraph | null>(() => clients.telemetry.callGraph({}, BRIEF), null);
+  const system = createSystemFigures(kept, clients, () => triage.openCount());
+  const isHeldBack = async (action: ActionRecord) =>
+    heldBack(action, actions.recent(), await graph(), config().blastRadius, clock.now());
 
-  // Tasks tell triage how they end, and triage makes tasks: one of the two knows the other only when it is used.
+  // Tasks, actions and triage tell one another how things end: some know the others only when they are used.
   let triage: Triage;
   const tasks = createTasks({
     database,
@@ -53,7 +92,7 @@ export const create: ServiceFactory = async (context) => {
     random,
     log,
     metrics,
-    organism: organismClient,
+    organism: clients.organism,
     replicaId: context.replicaId,
     isAlive: (replicaId) =>
       context
@@ -63,40 +102,94 @@ export const create: ServiceFactory = async (context) => {
             ({ id, state }) => id === replicaId && (state.kind === "ready" || state.kind === "draining"),
           ),
         ),
-    config: () => settings.current.tasks,
-    endedElsewhere: () => outbox.kick(),
+    config: () => config().tasks,
+    endedElsewhere: () => {
+      outbox.kick();
+      triage.endedElsewhere().catch((error: unknown) => log.debug({ err: error }, "Actions could not be read again."));
+    },
     closing: (task, event) => triage.closing(task, event),
+  });
+  const actions = createActions({
+    store: actionStore,
+    outbox,
+    write,
+    inTurn: (work) => triage.inTurn(work),
+    tell: (incidentId, entry) => incidents.tell(incidentId, entry),
+    isOpen: (incidentId) => triage.isOpen(incidentId),
+    touched: (incidentId) => triage.touched(incidentId),
+    prepareTask: (input) => tasks.prepare(input),
+    taskAccepted: (task) => tasks.accepted(task),
+    routeOf: (skill) =>
+      routes.resolve(skill, undefined).catch((error: unknown) => {
+        log.warn({ err: error, skill }, "The organism could not say where a skill goes.");
+        return UNROUTED;
+      }),
+    seriesSince: createSeriesSince(clients.ml, incidents),
+    heldBack: isHeldBack,
+    begins: async ({ id, skill, target, predictedDeltaE, risk }) => {
+      if (risk === "none") return;
+      await clients.energy
+        .openEntry({ actionId: id, skill, target, predictedDeltaE }, BRIEF)
+        .catch((error: unknown) => log.debug({ err: error }, "The energy before an action is not known."));
+    },
+    clock,
+    ids,
+    log,
+    config: () => config().effects,
+  });
+  const gather = createEvidence({
+    telemetry: clients.telemetry,
+    ml: clients.ml,
+    state: clients.state,
+    store: incidents,
+    clock,
+    log,
+    limits: () => config().incidents,
   });
   triage = createTriage({
     write,
     store: incidents,
     outbox,
     feed,
+    actions,
+    actionStore,
     decisions: createDecisions({
-      policy: () => settings.current.policy,
-      routes,
-      prepareTask: (input) => tasks.prepare(input),
+      policy: () => settings.policy(),
+      actions,
+      skills,
+      system,
+      heldBack: isHeldBack,
+      weigh: createExperience({ cognitive: clients.cognitive, energy: clients.energy, log }),
+      config,
       clock,
-      log,
     }),
+    gather,
+    reason: (incidentId, evidence) => clients.cognitive.reasonAboutFailure({ incidentId, evidence }, BACKGROUND),
     clock,
     ids,
     log,
     metrics,
-    config: () => settings.current,
-    taskAccepted: (task) => tasks.accepted(task),
+    config,
     tasksDoubted: () => tasks.doubted(),
-    recall: createRecall(async (text) => {
-      const { hits } = await stateClient.search({ query: text.slice(0, 1_000), kind: "incident", limit: 3 });
-      return hits.map(({ memory }) => ({ id: memory.id, text: memory.text.split("\n", 1)[0] ?? "" }));
-    }, clock),
+  });
+  const learning = createLearning({
+    actions: actionStore,
+    incidents,
+    cognitive: clients.cognitive,
+    energy: clients.energy,
+    state: clients.state,
+    write,
+    epoch: () => epoch,
   });
 
   outbox.deliver(REMEMBER_TOPIC, async ({ body }) => {
     const { incidentId } = body as { readonly incidentId: string };
     const [incident, { story }] = await Promise.all([incidents.get(incidentId), incidents.parts(incidentId)]);
-    if (incident !== undefined) await stateClient.remember(toMemory(incident, story), { priority: "background" });
+    if (incident === undefined) return;
+    await clients.state.remember(toMemory(incident, story), BACKGROUND);
+    await learning.remember(incidentId);
   });
+  outbox.deliver(LEARN_TOPIC, ({ body }) => learning.from((body as { readonly actionId: string }).actionId));
 
   return coordinatorService({
     database,
@@ -108,6 +201,10 @@ export const create: ServiceFactory = async (context) => {
     outbox,
     metrics,
     settings,
+    actions,
+    actionStore,
+    tryPolicy: createPolicyTrial({ settings, incidents, actions: actionStore, skills, clock }),
+    clock,
     owned: (next) => {
       epoch = next;
     },

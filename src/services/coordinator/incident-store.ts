@@ -1,15 +1,26 @@
 /** Statements over incidents, their crossings, changes and stories. */
 import { type CompiledQuery, type Kysely, sql } from "kysely";
+import type { Diagnosis } from "#contracts/cognitive.ts";
 import type { Incident, RecordedChange, StoryEntry } from "#contracts/coordinator.ts";
 import type { Crossing } from "#contracts/ml.ts";
 import type { Database } from "#runtime/storage/database.ts";
 import type { IncidentRecord } from "./incident.ts";
+import type { About } from "./policy/signals-of.ts";
 import type { ChangeRow, IncidentRow, Tables } from "./schema.ts";
 
 export interface IncidentFilter {
   readonly state: Incident["state"] | undefined;
   readonly sinceMs: number | undefined;
   readonly limit: number;
+}
+
+/** The newest diagnosis, and since when it has blamed the same. */
+export interface StoredDiagnosis {
+  readonly diagnosis: Diagnosis;
+  readonly sinceMs: number;
+  /** Cases it was compared with, by id. */
+  readonly recalled: readonly string[];
+  readonly about: About;
 }
 
 export type IncidentStore = ReturnType<typeof createIncidentStore>;
@@ -154,6 +165,33 @@ export function createIncidentStore(db: Database, q: Kysely<Tables>) {
       return counts;
     },
 
+    putDiagnosis(incidentId: string, diagnosis: StoredDiagnosis): CompiledQuery {
+      const data = JSON.stringify(diagnosis);
+      return q
+        .insertInto("coordinator_diagnoses")
+        .values({ incident_id: incidentId, data })
+        .onConflict((c) => c.column("incident_id").doUpdateSet({ data }))
+        .compile();
+    },
+
+    async diagnosis(incidentId: string): Promise<StoredDiagnosis | undefined> {
+      const query = q.selectFrom("coordinator_diagnoses").select("data").where("incident_id", "=", incidentId);
+      const [row] = await db.read(query.compile());
+      return row && (JSON.parse(row.data) as StoredDiagnosis);
+    },
+
+    /** Crossings of an incident, and which of them have cleared. */
+    async crossingsOf(incidentId: string): Promise<{ crossing: Crossing; isCleared: boolean }[]> {
+      const query = q
+        .selectFrom("coordinator_crossings")
+        .select(["data", "cleared_at_ms"])
+        .where("incident_id", "=", incidentId)
+        .orderBy("started_at_ms")
+        .orderBy("id");
+      const rows = await db.read(query.compile());
+      return rows.map((row) => ({ crossing: JSON.parse(row.data) as Crossing, isCleared: row.cleared_at_ms !== null }));
+    },
+
     /** Everything that belongs to one incident, each list in order. */
     async parts(id: string): Promise<{ crossings: Crossing[]; changes: RecordedChange[]; story: StoryEntry[] }> {
       const [crossings, changes, story] = await Promise.all([
@@ -209,6 +247,8 @@ function toRow(incident: IncidentRecord): IncidentRow {
     distance: incident.distance,
     last_event_ms: incident.lastEventMs,
     last_heard_ms: incident.lastHeardMs,
+    cause: incident.cause === null ? null : JSON.stringify(incident.cause),
+    label: incident.label,
   };
 }
 
@@ -227,6 +267,8 @@ function fromRow(row: IncidentRow, uncleared: readonly string[]): IncidentRecord
     distance: row.distance,
     lastEventMs: row.last_event_ms,
     lastHeardMs: row.last_heard_ms,
+    cause: row.cause === null ? null : (JSON.parse(row.cause) as Incident["cause"]),
+    label: row.label as Incident["label"],
     uncleared: new Set(uncleared),
   };
 }

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import type { Crossing } from "#contracts/ml.ts";
 import { CoordinatorConfig } from "./config.ts";
 import { clearCrossing, isNearby, joinIncident, openIncident, placeCrossing, quietAtMs } from "./incident.ts";
-import { decide, fillParams } from "./policy-table.ts";
 
 const limits = CoordinatorConfig.parse({}).incidents;
 
@@ -69,27 +68,5 @@ describe("correlation", () => {
     const cleared = clearCrossing(first, "host/cpu@1000000", 1_060_000, 99_000_000);
     expect(isNear(cleared, 1_060_000 + limits.quietMs)).toBe(true);
     expect(isNear(cleared, 1_060_000 + limits.quietMs + 1)).toBe(false);
-  });
-});
-
-describe("policy", () => {
-  const incident = { id: "inc_1", title: "host/cpu moved up", severity: "high", series: ["host/cpu"] } as const;
-  const subject = { ...incident, series: [...incident.series] };
-  const rule = (name: string, when: object) => ({ name, when, skill: "notify", params: {} });
-
-  it("takes the first rule that matches in everything it names", () => {
-    const rules = [
-      rule("low", { severity: ["low"] }),
-      rule("disk", { series: "host/disk*" }),
-      rule("cpu", { series: "*/c?u" }),
-    ];
-    expect(decide(rules, subject)?.name).toBe("cpu");
-    expect(decide(rules.slice(0, 2), subject)).toBeUndefined();
-    expect(decide([rule("dots", { series: "host.cpu" })], subject)).toBeUndefined();
-  });
-
-  it("fills an incident's words into texts, at any depth, and nothing else", () => {
-    const filled = fillParams({ a: ["{incident.id} {incident.other}"], b: { c: "{incident.series}" }, d: 1 }, subject);
-    expect(filled).toEqual({ a: ["inc_1 {incident.other}"], b: { c: "host/cpu" }, d: 1 });
   });
 });

@@ -62,6 +62,8 @@ export function openIncident(id: string, crossing: Crossing, nowMs: number, limi
     resolvedAtMs: null,
     series,
     decision: null,
+    cause: null,
+    label: null,
     distance,
     lastEventMs: crossing.startedAtMs,
     lastHeardMs: nowMs,

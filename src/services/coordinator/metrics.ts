@@ -10,6 +10,8 @@ export interface CoordinatorMetrics {
   ended(task: TaskRecord, outcome: string, durationMs: number): void;
   /** A crossing was taken in: received to decision stored. */
   decided(durationMs: number): void;
+  /** An incident was thought about: evidence gathered, cause found, what follows stored. */
+  deliberated(durationMs: number): void;
   /** Median of the latest decisions; null before the first. */
   decisionP50Ms(): number | null;
 }
@@ -45,6 +47,12 @@ export function createMetrics(
     name: "seedcore_incident_decision_seconds",
     help: "From a crossing received to its incident and decision stored.",
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+    registers,
+  });
+  const deliberations = new Histogram({
+    name: "seedcore_incident_deliberation_seconds",
+    help: "Gathering the evidence of an incident, finding its cause, and storing what follows.",
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
     registers,
   });
   new Gauge({
@@ -91,6 +99,7 @@ export function createMetrics(
       recent[next] = durationMs;
       next = (next + 1) % DECISIONS_KEPT;
     },
+    deliberated: (durationMs) => deliberations.observe(durationMs / 1_000),
     decisionP50Ms() {
       const sorted = [...recent].sort((a, b) => a - b);
       return sorted[Math.floor(sorted.length / 2)] ?? null;

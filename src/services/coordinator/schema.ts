@@ -50,6 +50,39 @@ export interface IncidentRow {
   readonly last_event_ms: number;
   /** Latest report of any of its series, in the coordinator's time. */
   readonly last_heard_ms: number;
+  /** JSON; null before the first diagnosis. */
+  readonly cause: string | null;
+  readonly label: string | null;
+}
+
+export interface ActionRow {
+  readonly id: string;
+  readonly incident_id: string;
+  readonly state: string;
+  readonly target: string;
+  readonly task_id: string | null;
+  readonly undo_task_id: string | null;
+  readonly created_at_ms: number;
+  readonly acted_at_ms: number | null;
+  readonly ended_at_ms: number | null;
+  /** The whole record as JSON; the columns above are what is searched for. */
+  readonly data: string;
+}
+
+export interface MaintenanceRow {
+  readonly id: string;
+  readonly target: string;
+  readonly from_ms: number;
+  readonly to_ms: number;
+  readonly reason: string;
+}
+
+export interface ToleranceRow {
+  readonly series: string;
+  readonly direction: string;
+  /** A change up to this is none: a person said so. In the unit of the series. */
+  readonly change: number;
+  readonly incident_id: string;
 }
 
 export interface CrossingRow {
@@ -85,6 +118,10 @@ export interface Tables {
   readonly coordinator_changes: ChangeRow;
   readonly coordinator_incident_changes: { readonly incident_id: string; readonly change_id: string };
   readonly coordinator_story: StoryRow;
+  readonly coordinator_actions: ActionRow;
+  readonly coordinator_diagnoses: { readonly incident_id: string; readonly data: string };
+  readonly coordinator_maintenances: MaintenanceRow;
+  readonly coordinator_tolerances: ToleranceRow;
 }
 
 const migrations: readonly Migration[] = [
@@ -200,6 +237,58 @@ const migrations: readonly Migration[] = [
         .addColumn("text", "text", (c) => c.notNull())
         .addColumn("data", "text", (c) => c.notNull())
         .addPrimaryKeyConstraint("coordinator_story_key", ["incident_id", "position"])
+        .compile(),
+    ],
+  },
+  {
+    version: 2,
+    oldestCompatible: 1,
+    statements: (q) => [
+      q.schema.alterTable("coordinator_incidents").addColumn("cause", "text").compile(),
+      q.schema.alterTable("coordinator_incidents").addColumn("label", "text").compile(),
+      q.schema
+        .createTable("coordinator_diagnoses")
+        .addColumn("incident_id", "text", (c) => c.primaryKey())
+        .addColumn("data", "text", (c) => c.notNull())
+        .compile(),
+      q.schema
+        .createTable("coordinator_actions")
+        .addColumn("id", "text", (c) => c.primaryKey())
+        .addColumn("incident_id", "text", (c) => c.notNull())
+        .addColumn("state", "text", (c) => c.notNull())
+        .addColumn("target", "text", (c) => c.notNull())
+        .addColumn("task_id", "text")
+        .addColumn("undo_task_id", "text")
+        .addColumn("created_at_ms", "bigint", (c) => c.notNull())
+        .addColumn("acted_at_ms", "bigint")
+        .addColumn("ended_at_ms", "bigint")
+        .addColumn("data", "text", (c) => c.notNull())
+        .compile(),
+      q.schema
+        .createIndex("coordinator_actions_incident")
+        .on("coordinator_actions")
+        .columns(["incident_id", "created_at_ms"])
+        .compile(),
+      q.schema
+        .createIndex("coordinator_actions_state")
+        .on("coordinator_actions")
+        .columns(["state", "created_at_ms"])
+        .compile(),
+      q.schema
+        .createTable("coordinator_maintenances")
+        .addColumn("id", "text", (c) => c.primaryKey())
+        .addColumn("target", "text", (c) => c.notNull())
+        .addColumn("from_ms", "bigint", (c) => c.notNull())
+        .addColumn("to_ms", "bigint", (c) => c.notNull())
+        .addColumn("reason", "text", (c) => c.notNull())
+        .compile(),
+      q.schema
+        .createTable("coordinator_tolerances")
+        .addColumn("series", "text", (c) => c.notNull())
+        .addColumn("direction", "text", (c) => c.notNull())
+        .addColumn("change", "double precision", (c) => c.notNull())
+        .addColumn("incident_id", "text", (c) => c.notNull())
+        .addPrimaryKeyConstraint("coordinator_tolerances_key", ["series", "direction"])
         .compile(),
     ],
   },

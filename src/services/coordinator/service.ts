@@ -1,10 +1,14 @@
 /** Keeps tasks until they have a result, and turns what is noticed into incidents with a decision. */
 import { coordinator } from "#contracts/coordinator.ts";
+import type { Clock } from "#core/clock.ts";
 import { ServiceError } from "#core/service-error.ts";
 import { implement, type Service } from "#runtime/service.ts";
 import type { Database } from "#runtime/storage/database.ts";
 import type { Outbox } from "#runtime/storage/outbox.ts";
-import { CoordinatorConfig } from "./config.ts";
+import { type Actions, toAction } from "./actions.ts";
+import type { ActionStore } from "./action-store.ts";
+import type { PolicyTrial } from "./policy-trial.ts";
+import type { Settings } from "./settings.ts";
 import { toIncident } from "./incident.ts";
 import type { IncidentFeed } from "./incident-feed.ts";
 import type { IncidentStore } from "./incident-store.ts";
@@ -22,13 +26,16 @@ export interface CoordinatorDeps {
   readonly feed: IncidentFeed;
   readonly outbox: Outbox;
   readonly metrics: CoordinatorMetrics;
-  /** Configuration in force; replaced as a whole. */
-  readonly settings: { current: CoordinatorConfig };
+  readonly actions: Actions;
+  readonly actionStore: ActionStore;
+  readonly settings: Settings;
+  readonly tryPolicy: PolicyTrial;
+  readonly clock: Clock;
   readonly owned: (epoch: number | undefined) => void;
 }
 
 export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordinator> {
-  const { tasks, taskStore, triage, incidents, feed, outbox, settings } = deps;
+  const { tasks, taskStore, triage, incidents, feed, outbox, settings, actions, actionStore } = deps;
   let epoch: number | undefined;
 
   return implement(
@@ -81,28 +88,98 @@ export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordi
       },
 
       async getIncident({ id }, { fail }) {
-        const [incident, parts, own] = await Promise.all([
+        const [incident, parts, own, thought, decided] = await Promise.all([
           incidents.get(id),
           incidents.parts(id),
           taskStore.ofIncident(id),
+          incidents.diagnosis(id),
+          actionStore.ofIncident(id),
         ]);
         if (incident === undefined) {
           throw fail("UNKNOWN_INCIDENT", { id }, `There is no incident "${id}". listIncidents shows those there are.`);
         }
-        return { ...toIncident(incident), ...parts, tasks: own.map(toTask) };
+        return {
+          ...toIncident(incident),
+          ...parts,
+          diagnosis: thought?.diagnosis ?? null,
+          actions: decided.map(toAction),
+          tasks: own.map(toTask),
+        };
       },
 
       watchIncidents(_input, { signal }) {
         return feed.watch(async () => triage.openIncidents(), signal);
       },
 
+      async labelIncident({ id, label }, { caller, fail }) {
+        const incident = await triage.label(id, label, caller.subject);
+        if (incident === undefined) {
+          throw fail("UNKNOWN_INCIDENT", { id }, `There is no incident "${id}". listIncidents shows those there are.`);
+        }
+        return incident;
+      },
+
+      async listActions({ state, limit }) {
+        const { actions: found, total } = await actionStore.list({ state, limit });
+        return { actions: found.map(toAction), total };
+      },
+
+      async decideAction({ id, approve, reason }, { caller, fail }) {
+        const outcome = await actions.decide(id, approve, caller.subject, reason);
+        if (outcome === undefined) throw fail("UNKNOWN_ACTION", { id }, unknownAction(id));
+        const { action, isDecided } = outcome;
+        if (isDecided) return toAction(action);
+        const message = `Action "${id}" is ${action.state} (${action.reason}) Only what is proposed, and not expired, can be decided on.`;
+        throw fail("NOT_PROPOSED", { id, state: action.state }, message);
+      },
+
+      async settleAction({ id, outcome }, { caller, fail }) {
+        const settled = await actions.settle(id, outcome, caller.subject);
+        if (settled === undefined) throw fail("UNKNOWN_ACTION", { id }, unknownAction(id));
+        const { action, isSettled } = settled;
+        if (isSettled) return toAction(action);
+        const message = `The outcome of action "${id}" is known: it is ${action.state}.`;
+        throw fail("NOT_UNKNOWN", { id, state: action.state }, message);
+      },
+
+      async maintenances() {
+        const nowMs = deps.clock.now();
+        return { maintenances: actions.maintenances().filter(({ toMs }) => toMs > nowMs) };
+      },
+
+      async addMaintenance({ target, fromMs, toMs, reason }, { epoch }) {
+        const beginsMs = fromMs ?? deps.clock.now();
+        if (toMs <= beginsMs) {
+          throw new ServiceError("INVALID_INPUT", "Maintenance must end after it begins: give a later toMs.");
+        }
+        return actions.addMaintenance(epoch, { target, fromMs: beginsMs, toMs, reason });
+      },
+
+      async removeMaintenance({ id }, { epoch }) {
+        return { removed: await actions.removeMaintenance(epoch, id) };
+      },
+
       async policy() {
-        return { rules: settings.current.policy };
+        const { policy, modes } = settings.current();
+        return { rules: policy, modes, problems: [...settings.problems()] };
+      },
+
+      async testPolicy(input) {
+        return deps.tryPolicy(input);
       },
 
       async status() {
-        const [byState, byIncidentState] = await Promise.all([taskStore.countByState(), incidents.countByState()]);
-        return { tasks: byState, incidents: byIncidentState, decisionP50Ms: deps.metrics.decisionP50Ms() };
+        const [byState, byIncidentState, byActionState] = await Promise.all([
+          taskStore.countByState(),
+          incidents.countByState(),
+          actionStore.countByState(),
+        ]);
+        return {
+          tasks: byState,
+          incidents: byIncidentState,
+          actions: byActionState,
+          decisionP50Ms: deps.metrics.decisionP50Ms(),
+        };
       },
     },
     {
@@ -119,7 +196,7 @@ export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordi
       },
 
       async reconfigure(config) {
-        settings.current = CoordinatorConfig.parse(config ?? {});
+        settings.replace(config);
         triage.reconfigured();
       },
 
@@ -133,3 +210,4 @@ export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordi
 }
 
 const unknownTask = (id: string): string => `There is no task "${id}". listTasks shows those there are.`;
+const unknownAction = (id: string): string => `There is no action "${id}". listActions shows those there are.`;

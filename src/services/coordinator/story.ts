@@ -1,5 +1,6 @@
 /** The sentences of an incident's story. */
-import type { PolicyRule, RecordedChange, StoryEntry } from "#contracts/coordinator.ts";
+import type { Diagnosis, RecalledCase } from "#contracts/cognitive.ts";
+import type { Action, Incident, RecordedChange, StoryEntry } from "#contracts/coordinator.ts";
 import type { Crossing } from "#contracts/ml.ts";
 import { seriesKey } from "./incident.ts";
 import type { TaskEvent, TaskRecord } from "./task.ts";
@@ -29,17 +30,96 @@ export function changed(change: RecordedChange, nowMs: number): StoryEntry {
   return { atMs: nowMs, kind: "change", text: `${change.kind}${target}: ${change.summary}`, data: { ...change } };
 }
 
-export function decided(rule: PolicyRule | undefined, taskId: string | null, nowMs: number): StoryEntry {
+export function undecided(nowMs: number): StoryEntry {
+  return { atMs: nowMs, kind: "decided", text: "No rule of the policy matches; nothing is done.", data: null };
+}
+
+export function diagnosed({ cause, thought, alternatives }: Diagnosis, nowMs: number): StoryEntry {
+  const { service, kind, confidence } = cause;
   return {
     atMs: nowMs,
-    kind: "decided",
-    text:
-      rule === undefined
-        ? "No rule of the policy matches; nothing is done."
-        : `Rule "${rule.name}" decides for ${rule.skill}.`,
-    data: rule === undefined ? null : { rule: rule.name, skill: rule.skill, taskId },
+    kind: "diagnosed",
+    text: `${thought} (${percent(confidence)} sure.)`,
+    data: {
+      cause: { service, kind, confidence },
+      reasons: cause.reasons.map(({ text }) => text),
+      alternatives: alternatives
+        .slice(0, 3)
+        .map((other) => ({ service: other.service, kind: other.kind, confidence: other.confidence })),
+    },
   };
 }
+
+export function recalled(cases: readonly RecalledCase[], nowMs: number): StoryEntry {
+  const [nearest] = cases;
+  const what =
+    nearest === undefined || nearest.action === null
+      ? "nothing was done"
+      : `${nearest.action.skill} of ${nearest.action.target} ${nearest.helped === true ? "helped" : "did not help"}`;
+  return {
+    atMs: nowMs,
+    kind: "recalled",
+    text: `Alike: ${cases.map(({ id, likeness }) => `${id} (${percent(likeness)})`).join(", ")}. In the nearest ${what}.`,
+    data: { incidents: cases.map(({ id }) => id) },
+  };
+}
+
+const DECIDED = {
+  observed: ["decided", "would have been done"],
+  held: ["decided", "is held back"],
+  proposed: ["proposed", "waits for a person"],
+  rejected: ["approved", "is not done"],
+  expired: ["approved", "is not done"],
+  acting: ["decided", "is done"],
+} as const;
+
+/** An action as it was decided, or as a person decided on it. */
+export function actionDecided(action: Action, nowMs: number): StoryEntry {
+  const [kind, what] = Object.hasOwn(DECIDED, action.state)
+    ? DECIDED[action.state as keyof typeof DECIDED]
+    : (["note", `is ${action.state}`] as const);
+  const of = action.target === "" ? "" : ` of ${action.target}`;
+  const isPlain = action.state === "acting" && action.decidedBy === null;
+  const { id, rule, skill, target, state, taskId } = action;
+  return {
+    atMs: nowMs,
+    kind: action.decidedBy === null ? kind : "approved",
+    text: isPlain
+      ? `Rule "${rule}" decides for ${skill}${of}.`
+      : `Rule "${rule}": ${skill}${of} ${what}. ${action.reason}`,
+    data: { actionId: id, rule, skill, target, state, taskId },
+  };
+}
+
+export function actionChecked(action: Action, nowMs: number): StoryEntry {
+  const verdict = { helped: "helped", useless: "did not help" }[action.state as "helped" | "useless"];
+  return {
+    atMs: nowMs,
+    kind: "outcome",
+    text: `${action.skill} of ${action.target} ${verdict ?? "has an unknown outcome"}. ${action.reason}`,
+    data: { actionId: action.id, state: action.state },
+  };
+}
+
+export function actionUndone(action: Action, nowMs: number): StoryEntry {
+  return {
+    atMs: nowMs,
+    kind: "undone",
+    text: `${action.skill} of ${action.target} was taken back.`,
+    data: { actionId: action.id },
+  };
+}
+
+export function heldByReason(rule: string, reasoning: string, nowMs: number): StoryEntry {
+  return { atMs: nowMs, kind: "decided", text: `Rule "${rule}" is not followed. ${reasoning}`, data: { rule } };
+}
+
+export function labelled(label: NonNullable<Incident["label"]>, by: string, nowMs: number): StoryEntry {
+  const what = label === "incident" ? "this is an incident" : "this is no incident; its series may move this far";
+  return { atMs: nowMs, kind: "labelled", text: `${by} says that ${what}.`, data: { label } };
+}
+
+const percent = (share: number): string => `${Math.round(100 * share)} %`;
 
 /** What an attempt of an incident's task adds to the story. */
 export function attempted(task: TaskRecord, event: TaskEvent, nowMs: number): StoryEntry[] {

@@ -10,6 +10,7 @@ const execution = {
   result: 1,
   effect: { state: "confirmed", evidence: "seen" },
   change: null,
+  undo: null,
   durationMs: 1,
 } as const;
 const failure = { code: "SKILL_FAILED", message: "no" };

@@ -7,6 +7,7 @@ import type { Change, Incident, RecordedChange, StoryEntry } from "#contracts/co
 import type { Crossing } from "#contracts/ml.ts";
 import type { Clock } from "#core/clock.ts";
 import type { Ids } from "#core/ids.ts";
+import { ServiceError } from "#core/service-error.ts";
 import { runDetached } from "#runtime/call.ts";
 import type { Outbox } from "#runtime/storage/outbox.ts";
 import type { Logger } from "#runtime/telemetry/logger.ts";
@@ -21,14 +22,19 @@ import {
   placeCrossing,
   quietAtMs,
   resolveIncident,
+  seriesKey,
   toIncident,
 } from "./incident.ts";
 import type { IncidentFeed } from "./incident-feed.ts";
 import type { IncidentStore } from "./incident-store.ts";
 import type { CoordinatorMetrics } from "./metrics.ts";
 import type { OwnedWrite } from "./owned-write.ts";
+import { isUnderWay } from "./action.ts";
+import type { Actions } from "./actions.ts";
+import type { ActionStore, Tolerance } from "./action-store.ts";
 import type { Decisions } from "./decisions.ts";
-import type { Recall } from "./recall.ts";
+import { type Conclusion, createDeliberation, type Deliberation, type DeliberationDeps } from "./deliberation.ts";
+import { aboutOf } from "./policy/signals-of.ts";
 import * as story from "./story.ts";
 import type { TaskEvent, TaskRecord } from "./task.ts";
 import type { Closing } from "./tasks.ts";
@@ -47,9 +53,11 @@ export interface TriageDeps {
   readonly log: Logger;
   readonly metrics: CoordinatorMetrics;
   readonly config: () => CoordinatorConfig;
-  readonly taskAccepted: (task: TaskRecord) => void;
   readonly tasksDoubted: () => void;
-  readonly recall: Recall;
+  readonly actions: Actions;
+  readonly actionStore: ActionStore;
+  readonly gather: DeliberationDeps["gather"];
+  readonly reason: DeliberationDeps["reason"];
 }
 
 export interface CrossingReport {
@@ -59,7 +67,17 @@ export interface CrossingReport {
 
 export type Triage = ReturnType<typeof createTriage>;
 
+interface Blame {
+  readonly service: string | null;
+  readonly kind: string;
+  readonly sinceMs: number;
+}
+
 const MAX_CHANGES_SHOWN = 50;
+/** A confidence that moved less than this is the same. */
+const LEAST_CONFIDENCE_STEP = 0.05;
+/** What a person called no incident may be this much larger and still be none. */
+const TOLERANCE_MARGIN = 1.1;
 const PAUSE_AFTER_FAILURE_MS = 5_000;
 
 export function createTriage(deps: TriageDeps) {
@@ -70,10 +88,18 @@ export function createTriage(deps: TriageDeps) {
   /** A write failed, perhaps half-way: what is open must be read again before it is relied on. */
   let isStale = false;
   let cancelTimer = () => {};
+  /** What is to blame, and since when the same has been. */
+  const blamed = new Map<string, Blame>();
+  /** When the newest of its crossings came in. */
+  const movedAt = new Map<string, number>();
+  let deliberation: Deliberation | undefined;
 
   function inOrder<T>(work: () => Promise<T>): Promise<T> {
     const inTurn = async () => {
-      if (isStale && epoch !== undefined) await readOpen();
+      if (isStale && epoch !== undefined) {
+        await readOpen();
+        await deps.actions.read([...open.keys()]);
+      }
       return work();
     };
     const next = queue.then(inTurn);
@@ -104,15 +130,26 @@ export function createTriage(deps: TriageDeps) {
     }
     if (epoch === under) {
       if (incident.state === "open") open.set(incident.id, incident);
-      else open.delete(incident.id);
+      else forget(incident.id);
       armTimer();
     }
     feed.publish(toIncident(incident));
   }
 
-  async function takeCrossing({ crossing, clearedAtMs }: CrossingReport, under: number): Promise<string> {
+  function forget(id: string): void {
+    open.delete(id);
+    blamed.delete(id);
+    movedAt.delete(id);
+    deps.decisions.over(id);
+  }
+
+  async function takeCrossing({ crossing, clearedAtMs }: CrossingReport, under: number): Promise<string | null> {
     const known = await store.crossing(crossing.id);
     if (known === undefined) {
+      const tolerated = await deps.actionStore.tolerance(crossing);
+      if (tolerated !== undefined && Math.abs(crossing.value - crossing.expected) <= TOLERANCE_MARGIN * tolerated) {
+        return null;
+      }
       const incident = await place(crossing, under);
       if (clearedAtMs !== undefined) await clear(incident, crossing, clearedAtMs, under);
       return incident.id;
@@ -152,35 +189,133 @@ export function createTriage(deps: TriageDeps) {
             MAX_CHANGES_SHOWN,
           )
         : [];
-    const decision = await deps.decisions.on(before, incident);
+    const decided = await deps.decisions.on(incident, undefined, before === undefined);
+    const after = { ...incident, decision: decided.decision };
     await commit(
       under,
-      { ...incident, decision: decision.decision },
+      after,
       [
         story.noticed(before === undefined ? "noticed" : "joined", crossing, nowMs),
         ...changes.map((change) => story.changed(change, nowMs)),
-        ...decision.entries,
+        ...decided.entries,
       ],
       [
         store.insertCrossing(crossing, incident.id),
         ...changes.map(({ id }) => store.linkChange(incident.id, id)),
-        ...(decision.prepared === undefined ? [] : [decision.prepared.insert]),
+        ...decided.statements,
       ],
     );
     deps.metrics.decided(clock.monotonic() - startedMs);
-    if (decision.prepared !== undefined) deps.taskAccepted(decision.prepared.task);
-    if (before === undefined) runDetached(() => void tellAlike(incident, under));
-    return { ...incident, decision: decision.decision };
+    decided.stored();
+    movedAt.set(incident.id, nowMs);
+    deliberation?.about(incident.id);
+    return after;
   }
 
-  /** The story may lack it after a crash; nothing depends on it. */
-  async function tellAlike(incident: IncidentRecord, under: number): Promise<void> {
-    try {
-      const entry = await deps.recall(incident);
-      if (entry !== undefined) await write(under, [store.tell(incident.id, entry)]);
-    } catch (error) {
-      log.debug({ err: error, incidentId: incident.id }, "Nothing could be recalled for an incident.");
+  /** Takes a conclusion into the incident it is about, with what follows from it. */
+  async function conclude(id: string, conclusion: Conclusion, under: number): Promise<void> {
+    const incident = open.get(id);
+    if (incident === undefined) return;
+    const nowMs = clock.now();
+    const { diagnosis, evidence } = conclusion;
+    const { service, kind, confidence } = diagnosis.cause;
+    const before = blamed.get(id);
+    if (isAnswered(id, before)) return;
+    if (kind === "unknown" && before !== undefined && before.kind !== "unknown") {
+      // What was to blame no longer shows. It stays in the story; but to be acted on it must show anew, and for as long.
+      blamed.set(id, { ...before, sinceMs: nowMs });
+      return;
     }
+    const isSame = before !== undefined && before.service === service && before.kind === kind;
+    const blame = isSame ? before : { service, kind, sinceMs: nowMs };
+    const isSteady = isSame && Math.abs(confidence - (incident.cause?.confidence ?? 0)) < LEAST_CONFIDENCE_STEP;
+    const thinking = isSteady ? incident : { ...incident, cause: { service, kind, confidence }, updatedAtMs: nowMs };
+    const decided = await deps.decisions.on(thinking, { ...conclusion, sinceMs: blame.sinceMs }, false);
+    if (isSteady && decided.statements.length === 0 && decided.entries.length === 0) return;
+    const isFirst = before === undefined;
+    await commit(
+      under,
+      { ...thinking, decision: decided.decision },
+      [
+        ...(isFirst && evidence.cases.length > 0 ? [story.recalled(evidence.cases.slice(0, 3), nowMs)] : []),
+        // That nothing is known yet is no news.
+        ...(isSame || (isFirst && kind === "unknown") ? [] : [story.diagnosed(diagnosis, nowMs)]),
+        ...decided.entries,
+      ],
+      [
+        store.putDiagnosis(id, {
+          diagnosis,
+          sinceMs: blame.sinceMs,
+          recalled: evidence.cases.map((one) => one.id),
+          about: aboutOf(diagnosis, evidence),
+        }),
+        ...(isSame ? [] : [remember(id)]),
+        ...decided.statements,
+      ],
+    );
+    blamed.set(id, blame);
+    decided.stored();
+    if (!isSame) outbox.kick();
+  }
+
+  /** While something is being done about it the figures tell of that; after it helped, only new movement asks anew. */
+  function isAnswered(id: string, blame: Blame | undefined): boolean {
+    const movedAtMs = movedAt.get(id) ?? 0;
+    return deps.actions
+      .ofIncident(id)
+      .some(
+        (action) =>
+          action.risk !== "none" &&
+          (isUnderWay(action) ||
+            (action.state === "helped" && blame !== undefined && (action.endedAtMs ?? 0) >= movedAtMs)),
+      );
+  }
+
+  function startDeliberation(): void {
+    deliberation = createDeliberation({
+      gather: deps.gather,
+      reason: deps.reason,
+      openIncident: (id) => open.get(id),
+      conclude: (id, conclusion) => inTurn((under) => conclude(id, conclusion, under)),
+      took: (durationMs) => deps.metrics.deliberated(durationMs),
+      clock,
+      log,
+    });
+    for (const { id, uncleared } of open.values()) if (uncleared.size > 0) deliberation.about(id);
+  }
+
+  /** In order with everything else that changes incidents. @throws ServiceError NOT_OWNER */
+  function inTurn<T>(work: (under: number) => Promise<T>): Promise<T> {
+    return inOrder(async () => {
+      if (epoch === undefined) throw new ServiceError("NOT_OWNER", "The coordinator has moved.");
+      return work(epoch);
+    });
+  }
+
+  async function takeLabel(
+    id: string,
+    label: NonNullable<Incident["label"]>,
+    by: string,
+    under: number,
+  ): Promise<Incident | undefined> {
+    const known = open.get(id) ?? (await store.get(id));
+    if (known === undefined) return undefined;
+    if (known.label === label) return toIncident(known);
+    const nowMs = clock.now();
+    const crossings = label === "not-an-incident" ? await store.crossingsOf(id) : [];
+    const incident = { ...known, label, updatedAtMs: nowMs };
+    await commit(
+      under,
+      incident,
+      [story.labelled(label, by, nowMs)],
+      [
+        deps.actionStore.removeTolerances(id),
+        ...widest(crossings.map(({ crossing }) => crossing)).map((one) => deps.actionStore.putTolerance(one, id)),
+        remember(id),
+      ],
+    );
+    outbox.kick();
+    return toIncident(incident);
   }
 
   async function takeChange(
@@ -234,6 +369,18 @@ export function createTriage(deps: TriageDeps) {
     }
   }
 
+  async function readThoughts(): Promise<void> {
+    const ids = [...open.keys()];
+    await deps.actions.read(ids);
+    blamed.clear();
+    for (const id of ids) {
+      const stored = await store.diagnosis(id);
+      if (stored === undefined) continue;
+      const { service, kind } = stored.diagnosis.cause;
+      blamed.set(id, { service, kind, sinceMs: stored.sinceMs });
+    }
+  }
+
   function remember(incidentId: string): CompiledQuery {
     return outbox.put({ id: ids.next("msg"), topic: REMEMBER_TOPIC, body: { incidentId } });
   }
@@ -265,12 +412,14 @@ export function createTriage(deps: TriageDeps) {
     const nowMs = clock.now();
     const quiet = [...open.values()].filter((incident) => quietAtMs(incident, config().incidents) <= nowMs);
     for (const incident of quiet) {
+      const ending = deps.actions.ending(incident.id);
       await commit(
         under,
         resolveIncident(incident, nowMs),
         [story.resolved(incident.series.length, nowMs)],
-        [remember(incident.id)],
+        [remember(incident.id), ...ending.flatMap(({ statements }) => statements)],
       );
+      for (const { stored } of ending) stored();
       outbox.kick();
     }
     armTimer();
@@ -295,17 +444,20 @@ export function createTriage(deps: TriageDeps) {
               incidentId,
             );
       if (incidentId === null) return change;
-      const entries = story.attempted(task, event, nowMs);
+      const action = deps.actions.closing(task, event);
+      const entries = [...story.attempted(task, event, nowMs), ...(action?.entries ?? [])];
       const isOver = task.state === "succeeded" || task.state === "failed" || task.state === "cancelled";
       return {
         statements: [
           ...(change?.statements ?? []),
+          ...(action?.statements ?? []),
           ...entries.map((entry) => store.tell(incidentId, entry)),
           store.touch(incidentId, nowMs),
           ...(isOver ? [remember(incidentId)] : []),
         ],
         stored: () => {
           change?.stored();
+          action?.stored();
           touched(incidentId, nowMs);
           outbox.kick();
         },
@@ -315,13 +467,30 @@ export function createTriage(deps: TriageDeps) {
     async own(newEpoch: number | undefined): Promise<void> {
       epoch = undefined;
       cancelTimer();
+      deps.actions.own(false);
+      await deliberation?.stop();
       await queue;
       open.clear();
       if (newEpoch === undefined) return feed.dismiss();
       await readOpen();
+      await readThoughts();
       epoch = newEpoch;
       armTimer();
+      deps.actions.own(true);
+      startDeliberation();
     },
+
+    inTurn,
+
+    /** Another process has finished what it had begun: its actions are as it left them. */
+    endedElsewhere: () => inTurn(() => deps.actions.read([...open.keys()])),
+
+    label: (id: string, label: NonNullable<Incident["label"]>, by: string) =>
+      inTurn((under) => takeLabel(id, label, by, under)),
+
+    isOpen: (id: string) => open.has(id),
+    openCount: () => open.size,
+    touched: (id: string) => touched(id, clock.now()),
 
     reconfigured: armTimer,
 
@@ -331,7 +500,23 @@ export function createTriage(deps: TriageDeps) {
       epoch = undefined;
       cancelTimer();
       feed.dismiss();
+      await deliberation?.stop();
+      await deps.actions.close();
       await queue;
     },
   };
+}
+
+/** The widest change of each series and direction. */
+function widest(crossings: readonly Crossing[]): Tolerance[] {
+  const found = new Map<string, Tolerance>();
+  for (const crossing of crossings) {
+    const { direction } = crossing;
+    const series = seriesKey(crossing);
+    const change = Math.abs(crossing.value - crossing.expected);
+    const known = found.get(`${direction} ${series}`);
+    if (known === undefined || known.change < change)
+      found.set(`${direction} ${series}`, { series, direction, change });
+  }
+  return [...found.values()];
 }

@@ -1,0 +1,132 @@
+/** Statements over actions, times of maintenance and tolerances. */
+import type { CompiledQuery, Kysely } from "kysely";
+import type { Action, Maintenance } from "#contracts/coordinator.ts";
+import type { Crossing } from "#contracts/ml.ts";
+import type { Database } from "#runtime/storage/database.ts";
+import type { ActionRecord } from "./action.ts";
+import { seriesKey } from "./incident.ts";
+import type { ActionRow, Tables } from "./schema.ts";
+
+export type ActionStore = ReturnType<typeof createActionStore>;
+
+/** A change of a series that a person said is none. */
+export interface Tolerance {
+  readonly series: string;
+  readonly direction: Crossing["direction"];
+  /** In the unit of the series. */
+  readonly change: number;
+}
+
+const HOUR_MS = 3_600_000;
+const UNDER_WAY: readonly Action["state"][] = ["held", "proposed", "acting", "checking", "undoing"];
+
+export function createActionStore(db: Database, q: Kysely<Tables>) {
+  const read = async (query: CompiledQuery<ActionRow>) => (await db.read(query)).map(toAction);
+
+  return {
+    put(action: ActionRecord): CompiledQuery {
+      const { id, ...rest } = toRow(action);
+      return q
+        .insertInto("coordinator_actions")
+        .values({ id, ...rest })
+        .onConflict((c) => c.column("id").doUpdateSet(rest))
+        .compile();
+    },
+
+    async get(id: string): Promise<ActionRecord | undefined> {
+      return (await read(q.selectFrom("coordinator_actions").selectAll().where("id", "=", id).compile()))[0];
+    },
+
+    async ofIncident(incidentId: string): Promise<ActionRecord[]> {
+      const query = q.selectFrom("coordinator_actions").selectAll().where("incident_id", "=", incidentId);
+      return read(query.orderBy("created_at_ms").orderBy("id").compile());
+    },
+
+    /** Those that something is still to happen to, and those done within the last hour. */
+    async current(nowMs: number): Promise<ActionRecord[]> {
+      const query = q
+        .selectFrom("coordinator_actions")
+        .selectAll()
+        .where((e) => e.or([e("state", "in", UNDER_WAY), e("acted_at_ms", ">=", nowMs - HOUR_MS)]));
+      return read(query.orderBy("created_at_ms").orderBy("id").compile());
+    },
+
+    async list(filter: {
+      readonly state: Action["state"] | undefined;
+      readonly limit: number;
+    }): Promise<{ actions: ActionRecord[]; total: number }> {
+      const matching = q
+        .selectFrom("coordinator_actions")
+        .$if(filter.state !== undefined, (s) => s.where("state", "=", filter.state ?? ""));
+      const [actions, counts] = await Promise.all([
+        read(matching.selectAll().orderBy("created_at_ms", "desc").orderBy("id", "desc").limit(filter.limit).compile()),
+        db.read(matching.select((e) => e.fn.countAll<number>().as("total")).compile()),
+      ]);
+      return { actions, total: Number(counts[0]?.total ?? 0) };
+    },
+
+    async countByState(): Promise<Record<string, number>> {
+      const query = q
+        .selectFrom("coordinator_actions")
+        .select((e) => ["state", e.fn.countAll<number>().as("count")])
+        .groupBy("state");
+      return Object.fromEntries((await db.read(query.compile())).map(({ state, count }) => [state, Number(count)]));
+    },
+
+    putMaintenance: ({ id, target, fromMs, toMs, reason }: Maintenance): CompiledQuery =>
+      q.insertInto("coordinator_maintenances").values({ id, target, from_ms: fromMs, to_ms: toMs, reason }).compile(),
+
+    removeMaintenance: (id: string): CompiledQuery =>
+      q.deleteFrom("coordinator_maintenances").where("id", "=", id).compile(),
+
+    /** Those that are now or to come. */
+    async maintenances(nowMs: number): Promise<Maintenance[]> {
+      const query = q.selectFrom("coordinator_maintenances").selectAll().where("to_ms", ">", nowMs);
+      const rows = await db.read(query.orderBy("from_ms").orderBy("id").compile());
+      return rows.map((row) => ({
+        id: row.id,
+        target: row.target,
+        fromMs: row.from_ms,
+        toMs: row.to_ms,
+        reason: row.reason,
+      }));
+    },
+
+    putTolerance: ({ series, direction, change }: Tolerance, incidentId: string): CompiledQuery =>
+      q
+        .insertInto("coordinator_tolerances")
+        .values({ series, direction, change, incident_id: incidentId })
+        .onConflict((c) => c.columns(["series", "direction"]).doUpdateSet({ change, incident_id: incidentId }))
+        .compile(),
+
+    /** Forgets what an incident taught. */
+    removeTolerances: (incidentId: string): CompiledQuery =>
+      q.deleteFrom("coordinator_tolerances").where("incident_id", "=", incidentId).compile(),
+
+    async tolerance(crossing: Crossing): Promise<number | undefined> {
+      const query = q
+        .selectFrom("coordinator_tolerances")
+        .select("change")
+        .where("series", "=", seriesKey(crossing))
+        .where("direction", "=", crossing.direction);
+      return (await db.read(query.compile()))[0]?.change;
+    },
+  };
+}
+
+function toRow(action: ActionRecord): ActionRow {
+  return {
+    id: action.id,
+    incident_id: action.incidentId,
+    state: action.state,
+    target: action.target,
+    task_id: action.taskId,
+    undo_task_id: action.undoTaskId,
+    created_at_ms: action.createdAtMs,
+    acted_at_ms: action.actedAtMs,
+    ended_at_ms: action.endedAtMs,
+    data: JSON.stringify(action),
+  };
+}
+
+const toAction = (row: ActionRow): ActionRecord => JSON.parse(row.data) as ActionRecord;

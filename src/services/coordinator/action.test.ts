@@ -1,0 +1,98 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type ActionEvent, type ActionRecord, afterEvent, isEnded } from "./action.ts";
+
+const action: ActionRecord = {
+  id: "act_1",
+  incidentId: "inc_1",
+  rule: "restart",
+  skill: "restart-host",
+  target: "cart",
+  params: { host: "cart" },
+  mode: "propose",
+  state: "proposed",
+  reason: "",
+  cause: null,
+  predictedDeltaE: null,
+  measuredDeltaE: null,
+  taskId: null,
+  undoTaskId: null,
+  checkedSeries: ["services/cart/latency"],
+  decidedBy: null,
+  createdAtMs: 0,
+  expiresAtMs: 1_000,
+  actedAtMs: null,
+  endedAtMs: null,
+  risk: "high",
+  undo: null,
+  recalled: [],
+};
+
+function through(events: readonly ActionEvent[], from: ActionRecord = action, nowMs = 500) {
+  return events.reduce<ActionRecord | undefined>((one, event) => one && afterEvent(one, event, nowMs), from);
+}
+
+const begin: ActionEvent = { kind: "begin", taskId: "t", by: "ada" };
+const executed: ActionEvent = { kind: "executed", taskId: "t", undo: { skill: "scale-host", params: {} } };
+const useless: ActionEvent = { kind: "checked", verdict: "useless", evidence: "It is at 9." };
+
+describe("an action", () => {
+  it("is approved, done, looked at, and has helped", () => {
+    const ended = through([begin, executed, { kind: "checked", verdict: "helped", evidence: "Routine." }]);
+    expect(ended).toMatchObject({ state: "helped", decidedBy: "ada", actedAtMs: 500, endedAtMs: 500 });
+  });
+
+  // A person who comes back from lunch must not start what was meant for an hour ago.
+  it("cannot be approved late, twice, or after it was rejected", () => {
+    expect(afterEvent(action, begin, 1_000)).toBeUndefined();
+    expect(through([begin, begin])).toBeUndefined();
+    expect(through([{ kind: "reject", by: "bob", reason: "" }, begin])).toBeUndefined();
+    expect(afterEvent(action, { kind: "expire" }, 999)).toBeUndefined();
+    expect(afterEvent(action, { kind: "expire" }, 1_000)?.state).toBe("expired");
+  });
+
+  it("that did not help is taken back by a task of its own, and by no other", () => {
+    const undoing = through([begin, executed, useless, { kind: "undo", taskId: "u" }]);
+    expect(undoing?.state).toBe("undoing");
+    expect(through([executed], undoing)).toBeUndefined();
+    expect(through([{ ...executed, taskId: "u" }], undoing)?.state).toBe("undone");
+    expect(through([{ kind: "task-failed", taskId: "u", message: "no", isUnknown: false }], undoing)?.state).toBe(
+      "useless",
+    );
+  });
+
+  // Nobody knows whether it ran: repeating it blindly could do it twice.
+  it("whose executor died is unknown until a person says what became of it", () => {
+    const unknown = through([begin, { kind: "task-failed", taskId: "t", message: "gone", isUnknown: true }]);
+    expect(unknown).toMatchObject({ state: "unknown", endedAtMs: null });
+    expect(through([begin], unknown)).toBeUndefined();
+    expect(through([{ kind: "settle", outcome: "helped", by: "ada" }], unknown)?.state).toBe("helped");
+  });
+
+  it("never leaves a final state, whatever happens", () => {
+    const anEvent: fc.Arbitrary<ActionEvent> = fc.oneof(
+      fc.constantFrom(begin, executed, useless, { kind: "expire" } as const),
+      fc.record({ kind: fc.constant("undo" as const), taskId: fc.constantFrom("t", "u") }),
+      fc.record({ kind: fc.constant("reject" as const), by: fc.constant("bob"), reason: fc.constant("") }),
+      fc.record({
+        kind: fc.constant("task-failed" as const),
+        taskId: fc.constantFrom("t", "u"),
+        message: fc.constant("m"),
+        isUnknown: fc.boolean(),
+      }),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(anEvent, fc.nat(2_000)), { maxLength: 12 }), (events) => {
+        let one: ActionRecord = action;
+        for (const [event, nowMs] of events) {
+          const next = afterEvent(one, event, nowMs);
+          // Useless is final unless it is taken back.
+          if (isEnded(one) && one.state !== "useless") expect(next).toBeUndefined();
+          if (next === undefined) continue;
+          expect(next.endedAtMs === null).toBe(!isEnded(next));
+          one = next;
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,355 @@
+/**
+ * The actions that were decided on, from their beginning to the look at whether they helped. Each step of one is a single
+ * write with the story and the task that come of it, so that a crash neither repeats nor forgets an action.
+ */
+import type { CompiledQuery } from "kysely";
+import type { Action, Maintenance, StoryEntry } from "#contracts/coordinator.ts";
+import type { Clock } from "#core/clock.ts";
+import type { Ids } from "#core/ids.ts";
+import { ServiceError } from "#core/service-error.ts";
+import { runDetached } from "#runtime/call.ts";
+import type { Outbox } from "#runtime/storage/outbox.ts";
+import type { Logger } from "#runtime/telemetry/logger.ts";
+import { type ActionEvent, type ActionRecord, afterEvent } from "./action.ts";
+import type { ActionStore } from "./action-store.ts";
+import type { CoordinatorConfig } from "./config.ts";
+import { judgeEffect, type SeriesSince } from "./effect-check.ts";
+import type { OwnedWrite } from "./owned-write.ts";
+import * as story from "./story.ts";
+import type { TaskEvent, TaskRecord } from "./task.ts";
+import type { Closing, NewTask } from "./tasks.ts";
+
+/** Topic under which the outcome of an action goes to those who learn from it; the body names the action. */
+export const LEARN_TOPIC = "coordinator.learn";
+
+/** What is to be done about an incident, and the incident's part of the story. */
+export interface Step {
+  readonly after: ActionRecord;
+  readonly entries: readonly StoryEntry[];
+  readonly statements: readonly CompiledQuery<unknown>[];
+  /** Once they are on the disk. */
+  readonly stored: () => void;
+}
+
+export interface ActionsDeps {
+  readonly store: ActionStore;
+  readonly outbox: Outbox;
+  readonly write: OwnedWrite;
+  /** Runs work in order with everything that changes incidents. @throws ServiceError NOT_OWNER */
+  readonly inTurn: <T>(work: (epoch: number) => Promise<T>) => Promise<T>;
+  readonly tell: (incidentId: string, entry: StoryEntry) => CompiledQuery;
+  readonly isOpen: (incidentId: string) => boolean;
+  /** Its story was added to. */
+  readonly touched: (incidentId: string) => void;
+  readonly prepareTask: (input: NewTask) => { readonly task: TaskRecord; readonly insert: CompiledQuery };
+  readonly taskAccepted: (task: TaskRecord) => void;
+  /** Whether a task of this type may be run twice, and how long it may take. */
+  readonly routeOf: (skill: string) => Promise<{ readonly timeoutMs: number; readonly idempotent: boolean }>;
+  /** Values of an incident's series since a time, with the crossing that says what was routine. */
+  readonly seriesSince: (incidentId: string, series: readonly string[], sinceMs: number) => Promise<SeriesSince[]>;
+  /** Why it must wait, as it is now. */
+  readonly heldBack: (action: ActionRecord) => Promise<string | undefined>;
+  /** Told before it is begun. */
+  readonly begins: (action: ActionRecord) => Promise<void>;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Logger;
+  readonly config: () => CoordinatorConfig["effects"];
+}
+
+export type Actions = ReturnType<typeof createActions>;
+
+const LOOK_EVERY_MS = 1_000;
+const HOUR_MS = 3_600_000;
+
+export function createActions(deps: ActionsDeps) {
+  const { store, outbox, clock, ids, log, config } = deps;
+  const known = new Map<string, ActionRecord>();
+  let maintenances: readonly Maintenance[] = [];
+  let isOwner = false;
+  let cancelTimer: (() => void) | undefined;
+  let looking: Promise<void> = Promise.resolve();
+
+  /** A new action as it was decided. */
+  async function create(action: Omit<ActionRecord, "id" | "createdAtMs" | "taskId">): Promise<Step> {
+    const record: ActionRecord = { ...action, id: ids.next("act"), createdAtMs: clock.now(), taskId: null };
+    if (record.state !== "acting") return toStep(record, [story.actionDecided(record, clock.now())], []);
+    // As held until its task is prepared: then both begin with one write.
+    return begin({ ...record, state: "held" }, null);
+  }
+
+  async function begin(action: ActionRecord, by: string | null): Promise<Step> {
+    await deps.begins(action);
+    const { task, insert } = await taskFor(
+      action,
+      action.skill,
+      action.params,
+      `${action.skill} by rule "${action.rule}"`,
+    );
+    const after = required(afterEvent(action, { kind: "begin", taskId: task.id, by }, clock.now()), action, "begun");
+    return toStep(after, [story.actionDecided(after, clock.now())], [insert], [task]);
+  }
+
+  async function taskFor(action: ActionRecord, skill: string, params: Action["params"], description: string) {
+    const route = await deps.routeOf(skill);
+    return deps.prepareTask({
+      type: skill,
+      description: `${description} for incident ${action.incidentId}`,
+      params,
+      priority: 8,
+      maxAttempts: 3,
+      timeoutMs: route.timeoutMs,
+      repeatable: route.idempotent,
+      submittedBy: action.decidedBy ?? "service:coordinator",
+      incidentId: action.incidentId,
+    });
+  }
+
+  function toStep(
+    after: ActionRecord,
+    entries: readonly StoryEntry[],
+    also: readonly CompiledQuery<unknown>[],
+    tasks: readonly TaskRecord[] = [],
+  ): Step {
+    return {
+      after,
+      entries,
+      statements: [store.put(after), ...also],
+      stored() {
+        known.set(after.id, after);
+        for (const task of tasks) deps.taskAccepted(task);
+        arm();
+      },
+    };
+  }
+
+  /** What a verdict leads to: learning from it, and taking back what did not help. */
+  async function concluded(after: ActionRecord): Promise<Step> {
+    const nowMs = clock.now();
+    const entries = [story.actionChecked(after, nowMs)];
+    const learn = after.state === "unknown" ? [] : [learnFrom(after)];
+    if (after.state !== "useless" || after.undo === null || after.undoTaskId !== null) {
+      return toStep(after, entries, learn);
+    }
+    const { task, insert } = await taskFor(after, after.undo.skill, after.undo.params, `Taking back ${after.skill}`);
+    const undoing = required(afterEvent(after, { kind: "undo", taskId: task.id }, nowMs), after, "taken back");
+    return toStep(undoing, entries, [...learn, insert], [task]);
+  }
+
+  const learnFrom = (action: ActionRecord): CompiledQuery =>
+    outbox.put({ id: ids.next("msg"), topic: LEARN_TOPIC, body: { actionId: action.id } });
+
+  async function take(epoch: number, step: Step): Promise<void> {
+    const { incidentId } = step.after;
+    await deps.write(epoch, [...step.statements, ...step.entries.map((entry) => deps.tell(incidentId, entry))]);
+    step.stored();
+    outbox.kick();
+    deps.touched(incidentId);
+  }
+
+  /** Looks at everything whose time has come. Only while there is something to look at. */
+  function arm(): void {
+    if (!isOwner || cancelTimer !== undefined) return;
+    const waits = [...known.values()].some(
+      ({ state, expiresAtMs }) => state === "checking" || (state === "proposed" && expiresAtMs !== null),
+    );
+    if (!waits) return;
+    cancelTimer = runDetached(() =>
+      clock.after(LOOK_EVERY_MS, () => {
+        cancelTimer = undefined;
+        looking = look().finally(arm);
+      }),
+    );
+  }
+
+  async function look(): Promise<void> {
+    // As they are now: looking changes them.
+    for (const action of Array.from(known.values())) {
+      if (!isOwner) return;
+      try {
+        if (action.state === "checking") await check(action);
+        else if (action.state === "proposed" && (action.expiresAtMs ?? Infinity) <= clock.now()) {
+          await change(action.id, { kind: "expire" });
+        }
+      } catch (error) {
+        log.warn({ err: error, actionId: action.id }, "An action could not be looked after; trying again.");
+      }
+    }
+    const nowMs = clock.now();
+    for (const { id, incidentId, endedAtMs } of known.values()) {
+      // Those of an open incident say which rules have been followed.
+      if (endedAtMs !== null && nowMs - endedAtMs > HOUR_MS && !deps.isOpen(incidentId)) known.delete(id);
+    }
+  }
+
+  async function check(action: ActionRecord): Promise<void> {
+    const { settleMs, withinMs, points, spreads } = config();
+    const sinceMs = (action.actedAtMs ?? 0) + settleMs;
+    const nowMs = clock.now();
+    if (nowMs < sinceMs) return;
+    const series = await deps.seriesSince(action.incidentId, action.checkedSeries, sinceMs);
+    const verdict = judgeEffect(series, { points, spreads });
+    if (verdict.kind === "helped") {
+      await change(action.id, { kind: "checked", verdict: "helped", evidence: verdict.evidence });
+    } else if (nowMs >= sinceMs + withinMs) {
+      const isSilent = verdict.kind === "silent";
+      const evidence = `${verdict.evidence.replace(/\.$/, "")}, ${Math.round(withinMs / 1_000)} s after it was done.`;
+      await change(action.id, { kind: "checked", verdict: isSilent ? "unsure" : "useless", evidence });
+    }
+  }
+
+  /** One event in turn; undefined when the action's state no longer allows it. */
+  function change(id: string, event: ActionEvent): Promise<ActionRecord | undefined> {
+    return deps.inTurn(async (epoch) => {
+      const before = known.get(id) ?? (await store.get(id));
+      const after = before && afterEvent(before, event, clock.now());
+      if (after === undefined) return undefined;
+      const isVerdict = event.kind === "checked" || event.kind === "settle";
+      const step = isVerdict ? await concluded(after) : toStep(after, [story.actionDecided(after, clock.now())], []);
+      await take(epoch, step);
+      return step.after;
+    });
+  }
+
+  return {
+    create,
+
+    /** Tries again what was held back. Undefined while it still is for the same reason. */
+    async retry(action: ActionRecord): Promise<Step | undefined> {
+      const reason = await deps.heldBack(action);
+      if (reason === undefined) return begin(action, null);
+      return reason === action.reason ? undefined : toStep({ ...action, reason }, [], []);
+    },
+
+    ofIncident: (incidentId: string): readonly ActionRecord[] =>
+      [...known.values()].filter((action) => action.incidentId === incidentId),
+
+    /** Those of the last hour and those under way. */
+    recent: (): readonly ActionRecord[] => [...known.values()],
+
+    maintenances: () => maintenances,
+
+    /** What the end of a task means to the action it is of. */
+    closing(task: TaskRecord, event: TaskEvent): (Closing & { readonly entries: readonly StoryEntry[] }) | undefined {
+      const action = [...known.values()].find(({ taskId, undoTaskId }) => taskId === task.id || undoTaskId === task.id);
+      if (action === undefined) return undefined;
+      const after = afterTask(action, task, event, clock.now());
+      if (after === undefined) return undefined;
+      const entries = after.state === "undone" ? [story.actionUndone(after, clock.now())] : [];
+      const learn = after.state === "done" && after.risk !== "none" ? [learnFrom(after)] : [];
+      const step = toStep(after, entries, learn);
+      return { statements: step.statements, entries, stored: step.stored };
+    },
+
+    /** What was decided and had not been begun ends with its incident. */
+    ending(incidentId: string): Step[] {
+      const nowMs = clock.now();
+      return [...known.values()]
+        .filter((one) => one.incidentId === incidentId && (one.state === "held" || one.state === "proposed"))
+        .map((one) =>
+          toStep({ ...one, state: "expired", reason: "The incident ended before.", endedAtMs: nowMs }, [], []),
+        );
+    },
+
+    /** @throws ServiceError CONFLICT while another action is in its way. Undefined for an unknown one. */
+    async decide(id: string, approve: boolean, by: string, reason: string) {
+      return deps.inTurn(async (epoch) => {
+        const before = known.get(id) ?? (await store.get(id));
+        if (before === undefined) return undefined;
+        const isRepeated =
+          before.decidedBy === by && (before.state === "rejected") !== approve && before.state !== "proposed";
+        if (isRepeated) return { action: before, isDecided: true };
+        const isLate = before.expiresAtMs !== null && before.expiresAtMs <= clock.now();
+        if (before.state !== "proposed" || isLate) return { action: before, isDecided: false };
+        if (!approve) {
+          const after = required(afterEvent(before, { kind: "reject", by, reason }, clock.now()), before, "rejected");
+          await take(epoch, toStep(after, [story.actionDecided(after, clock.now())], []));
+          return { action: after, isDecided: true };
+        }
+        const held = await deps.heldBack(before);
+        if (held !== undefined) {
+          throw new ServiceError("CONFLICT", `It cannot be done now: ${held} Approve it again when that is over.`, {
+            started: "no",
+          });
+        }
+        const step = await begin({ ...before, decidedBy: by }, by);
+        await take(epoch, step);
+        return { action: step.after, isDecided: true };
+      });
+    },
+
+    /** A person says what became of one whose outcome nobody knew. Undefined for an unknown one. */
+    async settle(id: string, outcome: "helped" | "useless" | "failed", by: string) {
+      const before = known.get(id) ?? (await store.get(id));
+      if (before === undefined) return undefined;
+      const after = await change(id, { kind: "settle", outcome, by });
+      return after === undefined ? { action: before, isSettled: false } : { action: after, isSettled: true };
+    },
+
+    async addMaintenance(epoch: number, maintenance: Omit<Maintenance, "id">): Promise<Maintenance> {
+      const added = { ...maintenance, id: ids.next("mnt") };
+      await deps.write(epoch, [store.putMaintenance(added)]);
+      maintenances = await store.maintenances(clock.now());
+      return added;
+    },
+
+    async removeMaintenance(epoch: number, id: string): Promise<boolean> {
+      const [removed] = await deps.write(epoch, [store.removeMaintenance(id)]);
+      maintenances = await store.maintenances(clock.now());
+      return (removed?.rowCount ?? 0) > 0;
+    },
+
+    /** Reads what is stored: another process may have changed it. */
+    async read(incidents: readonly string[]): Promise<void> {
+      const [current, planned, ...ofOpen] = await Promise.all([
+        store.current(clock.now()),
+        store.maintenances(clock.now()),
+        ...incidents.map((id) => store.ofIncident(id)),
+      ]);
+      known.clear();
+      for (const action of [...current, ...ofOpen.flat()]) known.set(action.id, action);
+      maintenances = planned;
+    },
+
+    own(owns: boolean): void {
+      isOwner = owns;
+      cancelTimer?.();
+      cancelTimer = undefined;
+      arm();
+    },
+
+    async close(): Promise<void> {
+      isOwner = false;
+      cancelTimer?.();
+      await looking;
+    },
+  };
+}
+
+function afterTask(action: ActionRecord, task: TaskRecord, event: TaskEvent, nowMs: number): ActionRecord | undefined {
+  if (task.state === "succeeded" && event.kind === "succeed") {
+    return afterEvent(action, { kind: "executed", taskId: task.id, undo: event.execution.undo }, nowMs);
+  }
+  if (task.state === "cancelled") {
+    return afterEvent(
+      action,
+      { kind: "task-failed", taskId: task.id, message: "Its task was cancelled.", isUnknown: false },
+      nowMs,
+    );
+  }
+  if (task.state !== "failed") return undefined;
+  const message = task.error === null ? "Its task failed." : `${task.error.code}: ${task.error.message}`;
+  const isUnknown = task.error?.code === "OUTCOME_UNKNOWN";
+  return afterEvent(action, { kind: "task-failed", taskId: task.id, message, isUnknown }, nowMs);
+}
+
+function required<T>(value: T | undefined, action: ActionRecord, what: string): T {
+  if (value === undefined) throw new TypeError(`Action ${action.id} is ${action.state} and cannot be ${what}.`);
+  return value;
+}
+
+/** What outsiders see of an action. */
+export function toAction(record: ActionRecord): Action {
+  const { risk: _risk, undo: _undo, recalled: _recalled, ...action } = record;
+  return action;
+}

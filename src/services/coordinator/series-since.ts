@@ -1,0 +1,31 @@
+/** Values of an incident's series since an action, from ml. */
+import type { ml } from "#contracts/ml.ts";
+import type { Client } from "#runtime/client/client.ts";
+import type { ActionsDeps } from "./actions.ts";
+import type { SeriesSince } from "./effect-check.ts";
+import { seriesKey } from "./incident.ts";
+import type { IncidentStore } from "./incident-store.ts";
+
+const MAX_POINTS = 100;
+
+export function createSeriesSince(
+  client: Pick<Client<typeof ml>, "points">,
+  store: Pick<IncidentStore, "crossingsOf">,
+): ActionsDeps["seriesSince"] {
+  return async (incidentId, series, sinceMs) => {
+    const wanted = new Set(series);
+    const crossings = new Map(
+      (await store.crossingsOf(incidentId)).map(({ crossing }) => [seriesKey(crossing), crossing]),
+    );
+    const found: SeriesSince[] = [];
+    for (const [key, crossing] of crossings) {
+      if (!wanted.has(key)) continue;
+      const { points } = await client.points(
+        { source: crossing.source, series: crossing.series, fromMs: Math.round(sinceMs), limit: MAX_POINTS },
+        { priority: "background" },
+      );
+      found.push({ series: key, crossing, values: points.map(([, value]) => value) });
+    }
+    return found;
+  };
+}
