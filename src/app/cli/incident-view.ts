@@ -34,6 +34,8 @@ export async function showIncident(context: CommandContext, connection: Connecti
   if (output.json) return EXIT.ok;
   printHead(output, incident);
   printStory(output, incident);
+  printDiagnosis(output, incident);
+  printActionsOf(output, incident);
   await printCharts(context, connection, incident);
   printTasks(output, incident);
   const task = incident.decision?.taskId ?? null;
@@ -48,11 +50,16 @@ function printHead(output: Output, incident: Detail): void {
   const about = `${incident.id} · ${state} · severity ${severity} · began ${formatTime(openedAtMs)}${lasted}`;
   for (const line of wrap(about, output.width)) output.line(line);
   const decision = incident.decision;
+  if (incident.cause !== null) {
+    const { service, kind, confidence } = incident.cause;
+    output.line(`cause:    ${service === null ? kind : `${kind} of ${service}`}, ${percent(confidence)} sure`);
+  }
   output.line(
     decision === null
       ? "decision: none yet"
-      : `decision: ${decision.skill}, by the rule "${decision.rule}" of the policy table`,
+      : `decision: ${decision.skill}, by the rule "${decision.rule}" of the policy`,
   );
+  if (incident.label !== null) output.line(`label:    ${incident.label}`);
   const [first = "", ...rest] = wrap(incident.series.join(", "), Math.max(30, output.width - HEAD_INDENT));
   output.line(`series:   ${first}`);
   for (const line of rest) output.line(" ".repeat(HEAD_INDENT) + line);
@@ -67,6 +74,46 @@ function printStory(output: Output, { story }: Detail): void {
     for (const line of rest) output.line(" ".repeat(STORY_INDENT) + line);
   }
 }
+
+function printDiagnosis(output: Output, { diagnosis }: Detail): void {
+  if (diagnosis === null) return;
+  const { cause, alternatives, missing } = diagnosis;
+  output.line();
+  output.line(output.style("bold", "Why"));
+  printWrapped(output, "", diagnosis.thought);
+  for (const { weight, text } of cause.reasons) {
+    printWrapped(output, `${weight >= 0 ? "+" : "-"}${Math.abs(weight).toFixed(1)}  `, text);
+  }
+  for (const other of alternatives.slice(0, 3)) {
+    const what = other.service === null ? other.kind : `${other.kind} of ${other.service}`;
+    printWrapped(output, "or    ", `${what}, ${percent(other.confidence)}`);
+  }
+  for (const text of missing) printWrapped(output, "?     ", text);
+}
+
+function printActionsOf(output: Output, { actions }: Detail): void {
+  const risky = actions.filter(({ checkedSeries, state }) => checkedSeries.length > 0 || state !== "done");
+  if (risky.length === 0) return;
+  output.line();
+  output.line(output.style("bold", "What was decided"));
+  for (const { skill, target, state, reason, predictedDeltaE, measuredDeltaE } of risky) {
+    const energy = predictedDeltaE === null ? "" : ` ΔE ${predictedDeltaE.toFixed(2)} expected`;
+    const measured = measuredDeltaE === null ? "" : `, ${measuredDeltaE.toFixed(2)} measured`;
+    printWrapped(
+      output,
+      "",
+      `${skill}${target === "" ? "" : ` of ${target}`}: ${state}. ${reason}${energy}${measured}`,
+    );
+  }
+}
+
+function printWrapped(output: Output, head: string, text: string): void {
+  const [first = "", ...rest] = wrap(text, Math.max(30, output.width - head.length));
+  output.line(head + first);
+  for (const line of rest) output.line(" ".repeat(head.length) + line);
+}
+
+const percent = (share: number): string => `${Math.round(100 * share)} %`;
 
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];

@@ -135,17 +135,56 @@ Environment: SEEDCORE_HOME, SEEDCORE_NS, SEEDCORE_PORT, NO_COLOR, SEEDCORE_DEBUG
     () => import("./commands/event.ts"),
   );
   calls(
-    define(program, "incidents", "List incidents, or show one with its whole story.", [
+    define(program, "incidents", "List incidents, show one with its whole story, or say whether it was one.", [
       "seedcore incidents",
       "seedcore incidents show last",
+      "seedcore incidents label last not-an-incident",
       "seedcore incidents --follow",
     ])
-      .argument("[show]", "show one instead of the list")
+      .argument("[action]", "show or label one instead of the list")
       .argument("[id]", "of the incident, its end is enough; last is the one noticed last")
+      .argument("[label]", "incident, or not-an-incident: its series must then move further to be noticed")
       .option("-f, --follow", "go on with incidents as they open and change")
       .option("--open", "only open ones")
       .option("--limit <count>", "how many, newest first", "20"),
     () => import("./commands/incidents.ts"),
+  );
+  calls(
+    define(program, "actions", "What was decided about incidents, and what became of it.", [
+      "seedcore actions",
+      "seedcore actions --state observed",
+    ])
+      .addOption(new Option("--state <state>", "only these").choices(ACTION_STATES))
+      .option("--limit <count>", "how many, newest first", "20"),
+    () => import("./commands/actions.ts"),
+  );
+  calls(
+    define(program, "approve [id]", "Approve or reject what was proposed; without an id, list what waits.", [
+      "seedcore approve",
+      "seedcore approve act_01k…",
+      'seedcore approve act_01k… --reject --reason "it is the database"',
+    ])
+      .option("--reject", "do not do it")
+      .option("--reason <text>", "why, for the record", ""),
+    () => import("./commands/approve.ts"),
+  );
+  calls(
+    define(program, "policy [test] [file]", "Show what is done about incidents, or try a policy on past ones.", [
+      "seedcore policy",
+      "seedcore policy test --since 7d",
+      "seedcore policy test next.json",
+    ]).option("--since <duration>", "only on incidents of this long ago and later, such as 7d"),
+    () => import("./commands/policy.ts"),
+  );
+  calls(
+    define(program, "maintenance [action] [target]", "Keep the organism from acting on something for a time.", [
+      "seedcore maintenance",
+      'seedcore maintenance add shop-front --for 2h --reason "new release"',
+      "seedcore maintenance remove mnt_01k…",
+    ])
+      .option("--for <duration>", "how long", "1h")
+      .option("--reason <text>", "why", ""),
+    () => import("./commands/maintenance.ts"),
   );
   defineTask(program, define, calls);
   calls(
@@ -195,6 +234,23 @@ const USAGE_HELP = "Run with --help for the options and an example.";
 function toUsageProblem(text: string): object {
   return { error: { code: "USAGE", message: text.replace(/^error: /, "").trim(), todo: [USAGE_HELP] } };
 }
+
+const ACTION_STATES = [
+  "observed",
+  "held",
+  "proposed",
+  "rejected",
+  "expired",
+  "acting",
+  "done",
+  "checking",
+  "helped",
+  "useless",
+  "undoing",
+  "undone",
+  "failed",
+  "unknown",
+] as const;
 
 type Define = (parent: Command, usage: string, description: string, examples: readonly string[]) => Command;
 type Calls = (command: Command, load: () => Promise<CommandModule>, fixed?: Record<string, unknown>) => Command;

@@ -16,18 +16,44 @@ export interface IncidentsInvocation extends Invocation {
 
 /** `incidents`, `incidents show ID`, `incidents --follow`. */
 export async function run(context: CommandContext, { args, options }: IncidentsInvocation): Promise<ExitCode> {
-  const [action, id] = args;
+  const [action, id, label] = args;
   if (action === undefined) return options.follow === true ? follow(context, options) : list(context, options);
-  if (action !== "show") {
+  if (action !== "show" && action !== "label") {
     throw usageError(
       `"${action}" is nothing that can be done with incidents.`,
-      "Use: seedcore incidents [show ID] [--follow]",
+      "Use: seedcore incidents [show ID] [label ID LABEL] [--follow]",
     );
   }
   if (id === undefined)
     throw usageError("Which incident?", "Use: seedcore incidents show ID, or last for what was noticed last.");
   const connection = await context.connect();
+  if (action === "label") return setLabel(context, connection, await resolveId(connection, id), label);
   return showIncident(context, connection, await resolveId(connection, id));
+}
+
+async function setLabel(
+  { output }: CommandContext,
+  connection: Connection,
+  id: string,
+  label: string | undefined,
+): Promise<ExitCode> {
+  if (label !== "incident" && label !== "not-an-incident") {
+    throw usageError(
+      label === undefined ? "What was it?" : `"${label}" is no label.`,
+      "Use: seedcore incidents label ID incident, or not-an-incident",
+    );
+  }
+  const outcome = await connection.getServiceClient("coordinator").labelIncident.try({ id, label });
+  if (!outcome.ok) {
+    throw new CliError(outcome.error.message, { code: outcome.error.code, todo: ["List them: seedcore incidents"] });
+  }
+  output.data(outcome.value);
+  output.line(
+    label === "incident"
+      ? `${id} is an incident. What it had taught about its series is forgotten.`
+      : `${id} is no incident: its series may move this far from now on.`,
+  );
+  return EXIT.ok;
 }
 
 async function list(context: CommandContext, options: IncidentsOptions): Promise<ExitCode> {
@@ -88,12 +114,12 @@ const TIME_WIDTH = 19;
 
 /** The same columns, wide enough for what they mostly hold: there is no telling what comes. */
 function toLine(output: Output, incident: Incident): string {
-  const [id = "", state = "", severity = "", opened = "", changed = "", decision = "", title = ""] = toRow(
+  const [id = "", state = "", severity = "", opened = "", changed = "", cause = "", decision = "", title = ""] = toRow(
     output,
     incident,
     formatTime(incident.updatedAtMs).slice(0, TIME_WIDTH),
   );
-  return `${changed}  ${id}  ${state.padEnd(8)}  ${severity.padEnd(6)}  ${decision.padEnd(9)}  ${title} (since ${opened})`;
+  return `${changed}  ${id}  ${state.padEnd(8)}  ${severity.padEnd(6)}  ${cause.padEnd(20)}  ${decision.padEnd(12)}  ${title} (since ${opened})`;
 }
 
 const COLUMNS = [
@@ -102,18 +128,20 @@ const COLUMNS = [
   { title: "SEVERITY" },
   { title: "OPENED (UTC)" },
   { title: "CHANGED", align: "right", whenNarrow: "leave out" },
+  { title: "CAUSE", whenNarrow: "leave out" },
   { title: "DECISION", whenNarrow: "leave out" },
   { title: "" },
 ] as const;
 
 function toRow(output: Output, incident: Incident, changed: string): string[] {
-  const { id, state, severity, openedAtMs, decision, title } = incident;
+  const { id, state, severity, openedAtMs, cause, decision, title } = incident;
   return [
     id,
     state === "open" ? output.style("yellow", state) : state,
     severity === "high" ? output.style("red", severity) : severity,
     formatTime(openedAtMs).slice(0, 19),
     changed,
+    cause === null ? "" : cause.service === null ? cause.kind : `${cause.service} ${cause.kind}`,
     decision?.skill ?? "undecided",
     title,
   ];
