@@ -23,10 +23,12 @@ export function createPolicyTrial(deps: {
 }): PolicyTrial {
   return async ({ rules, modes, sinceMs, limit }) => {
     const current = deps.settings.current();
-    const compiled = compilePolicy(rules ?? current.policy, modes ?? current.modes);
+    const skills = await deps.skills();
+    // None is known while the organism cannot be asked: then nothing can be said of them.
+    const names = skills.size === 0 ? undefined : new Set(skills.keys());
+    const compiled = compilePolicy(rules ?? current.policy, modes ?? current.modes, names);
     if ("problems" in compiled) return { problems: [...compiled.problems], decisions: [] };
     const { policy } = compiled;
-    const skills = await deps.skills();
     const { incidents } = await deps.incidents.list({ state: undefined, sinceMs, limit });
     const decisions = [];
     for (const incident of incidents) {

@@ -4,7 +4,7 @@ import type { Skill } from "#contracts/organism.ts";
 import { globPattern } from "../glob.ts";
 import { type Condition, compileCondition } from "./expression.ts";
 import type { Signals } from "./signals.ts";
-import { fillTemplate, unknownPlaces } from "./template.ts";
+import { fillTemplate, unknownPlaces, unknownTargetPlaces } from "./template.ts";
 
 export interface Choice {
   readonly rule: PolicyRule;
@@ -31,14 +31,21 @@ interface CompiledRule {
   readonly condition: Condition;
 }
 
-/** Compiles rules and modes, or says what is wrong with them, a sentence each. */
+/** Steps that all conditions together may take on one incident: it is decided while others wait. */
+const MAX_STEPS = 2_000_000;
+
+/**
+ * Compiles rules and modes, or says what is wrong with them, a sentence each.
+ * @param skills their names, where they are known: a rule with another one is refused
+ */
 export function compilePolicy(
   rules: readonly PolicyRule[],
   modes: readonly ModeRule[],
+  skills?: ReadonlySet<string>,
 ): { readonly policy: Policy } | { readonly problems: readonly string[] } {
   const problems: string[] = [];
   const compiled = rules.flatMap((rule) => {
-    problems.push(...problemsOf(rule));
+    problems.push(...problemsOf(rule, skills));
     try {
       return [{ rule, condition: compileCondition(rule.when) }];
     } catch (error) {
@@ -48,13 +55,22 @@ export function compilePolicy(
     }
   });
   problems.push(...contradictions(compiled));
+  const steps = compiled.reduce((sum, { condition }) => sum + condition.usualSteps, 0);
+  if (steps > MAX_STEPS) {
+    problems.push(
+      `The conditions may take ${steps} steps together, and ${MAX_STEPS} are allowed: use fewer or shorter ones.`,
+    );
+  }
   return problems.length > 0 ? { problems } : { policy: policyOf(compiled, modes) };
 }
 
-function problemsOf({ name, skill, target, params }: PolicyRule): string[] {
-  const places = [...unknownPlaces(target), ...unknownPlaces(params)];
+function problemsOf({ name, skill, target, params }: PolicyRule, skills: ReadonlySet<string> | undefined): string[] {
+  const places = [...unknownTargetPlaces(target), ...unknownPlaces(params)];
   const problems = places.map((place) => `Rule "${name}": ${place} names no signal; docs/policy.md lists them.`);
   if (skill.trim() === "") problems.push(`Rule "${name}" names no skill.`);
+  else if (skills !== undefined && !skills.has(skill)) {
+    problems.push(`Rule "${name}": there is no skill "${skill}"; there are ${[...skills].sort().join(", ")}.`);
+  }
   return problems;
 }
 

@@ -6,11 +6,23 @@ type Json = z.core.util.JSONType;
 
 const PLACE = /\{([a-z]+)\.([A-Za-z]+)\}/g;
 
-/** Placeholders of a text that name no signal. */
+/** What looks like a signal in a text and is none: a slip of `{cause.host}`, such as `{ cause.Hosts }`. */
+const LIKE_A_PLACE = /\{\s*[A-Za-z_]\w*\.\w+\s*\}/g;
+
+/** Placeholders of texts that name no signal. */
 export function unknownPlaces(value: Json): string[] {
-  return texts(value).flatMap((text) =>
-    [...text.matchAll(PLACE)].filter(([, group = "", name = ""]) => !isSignal(group, name)).map(([place]) => place),
-  );
+  return texts(value).flatMap((text) => [...text.matchAll(LIKE_A_PLACE)].map(([place]) => place).filter(isNoSignal));
+}
+
+/** The same of a target, where every brace is meant as one: a service called "{host}" is not what anybody has. */
+export function unknownTargetPlaces(target: string): string[] {
+  const places = target.match(/\{[^}]*\}?|\}/g) ?? [];
+  return places.filter(isNoSignal);
+}
+
+function isNoSignal(place: string): boolean {
+  const [whole, group = "", name = ""] = new RegExp(PLACE.source).exec(place) ?? [];
+  return whole !== place || !isSignal(group, name);
 }
 
 /** @throws Error when a signal it names has no value, so that nothing is done to nobody */
