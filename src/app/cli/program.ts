@@ -159,6 +159,12 @@ Environment: SEEDCORE_HOME, SEEDCORE_NS, SEEDCORE_PORT, NO_COLOR, SEEDCORE_DEBUG
     () => import("./commands/actions.ts"),
   );
   calls(
+    define(program, "report", "What would have been done in the mode observe, and whether it was needed.", [
+      "seedcore report",
+    ]),
+    () => import("./commands/report.ts"),
+  );
+  calls(
     define(program, "approve [id]", "Approve or reject what was proposed; without an id, list what waits.", [
       "seedcore approve",
       "seedcore approve act_01k…",
