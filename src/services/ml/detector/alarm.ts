@@ -190,7 +190,23 @@ class TailAlarm implements Alarm {
     if (this.#calmPoints < CLEAR_POINTS) return NOTHING;
     const cleared = { ...(this.#current ?? current), clearedAtMs: timestampMs };
     this.#current = undefined;
+    this.#learnFrom(cleared);
     return { cleared };
+  }
+
+  /**
+   * A blip is a habit of its series, and learned as one: else rare errors, each alone, would be alarms for ever. A fault that
+   * lasted is not, so that it is noticed again.
+   */
+  #learnFrom({ startedAtMs, clearedAtMs, value, expected, spread, peakScore }: ClearedCrossing): void {
+    const lastedPoints = (clearedAtMs - startedAtMs) / Math.max(1, this.#time[1] as number) - CLEAR_POINTS;
+    if (this.#minimumChange === 0 || lastedPoints >= SUSTAINED_POINTS) return;
+    const change = Math.abs(value - expected);
+    const unit = Math.max(spread, this.#unit.usual, LEAST_SPREAD * Math.abs(expected), this.#minimumChange / 10);
+    this.#far.add(change / unit);
+    this.#novel.add(peakScore ** 2 / Math.max(1e-6, 1 - peakScore ** 2));
+    this.#unit.update(change);
+    this.#calm.add(value);
   }
 
   /** So long that where it went may be its new level: before that the level waits for it to come back. */
