@@ -4,7 +4,7 @@ import { canonicalJson } from "#core/canonical-json.ts";
 import type { Clock } from "#core/clock.ts";
 import { isServiceError, ServiceError, toServiceError } from "#core/service-error.ts";
 import { shardOf } from "#core/shard.ts";
-import { isServiceSubject, requireScope } from "../auth/scopes.ts";
+import { isProcessSubject, requireScope } from "../auth/scopes.ts";
 import { type Caller, currentCall, runInCall } from "../call.ts";
 import type { OutgoingCall } from "../client/transport.ts";
 import type { Service } from "../service.ts";
@@ -223,7 +223,7 @@ export class Dispatcher {
     if (incoming.deadlineAtMs <= this.#deps.clock.monotonic()) {
       throw new ServiceError("EXPIRED", `The deadline of ${plan.name} had passed when the call arrived.`);
     }
-    const isOwn = isServiceSubject(incoming.caller.subject);
+    const isOwn = isProcessSubject(incoming.caller.subject);
     const declared = isOwn ? { input: plan.tolerantInput } : plan.procedure;
     const input = parseInput(plan.name, declared, incoming.input);
     this.#own(plan, context, input);
