@@ -4,6 +4,7 @@ import type { CallGraph } from "#contracts/cognitive.ts";
 import type { Action } from "#contracts/coordinator.ts";
 import { type Crossing, ml } from "#contracts/ml.ts";
 import { telemetry } from "#contracts/telemetry.ts";
+import { ServiceError } from "#core/service-error.ts";
 import { implement, type Service } from "#runtime/service.ts";
 import { temporaryPlace } from "../temporary-place.ts";
 import { type Box, type BoxOptions, openBox } from "./organism-in-a-box.ts";
@@ -279,4 +280,59 @@ it("tries a policy on past incidents without doing anything", async () => {
   const other = await box.coordinator.testPolicy({ rules: [{ name: "x", when: "cause.knid == 'a'", skill: "safe" }] });
   expect(other.problems[0]).toContain("knid");
   expect(world.puppet.begun).toHaveLength(0);
+});
+
+describe("what was held back", () => {
+  // It was begun as it had been decided, whatever the mode and the maintenance had become since.
+  it("is decided anew when its turn has come", async () => {
+    const box = await open({ incidents: { quietMs: 60_000, correlationMs: 10 } });
+    const now = Date.now();
+    const first = await box.coordinator.reportCrossing(crossing("stock", now));
+    await begun();
+    const second = (await box.coordinator.reportCrossing(crossing("front", now + 1_000))).incidentId ?? "";
+    expect(second).not.toBe(first.incidentId);
+    await until(box, second, "held");
+    await box.coordinator.addMaintenance({ target: "stock-*", toMs: Date.now() + 60_000 });
+    world.latency = 4;
+    world.puppet.running[0]?.succeed();
+    await until(box, first.incidentId ?? "", "helped");
+    await until(box, second, "observed");
+    expect(world.puppet.begun).toHaveLength(1);
+  });
+});
+
+// The write had happened, its answer was lost: what was in memory still waited for a person, and began a second task.
+it("does not begin a second time what was approved when the answer was lost", async () => {
+  let isLost = false;
+  const box = await open(
+    { modes: [] },
+    {
+      afterWrite: (sql) => {
+        if (!isLost || !sql.includes("actions")) return;
+        isLost = false;
+        throw new ServiceError("CONNECTION_LOST", "The answer of the database was lost.", { started: "maybe" });
+      },
+    },
+  );
+  const id = await fault(box);
+  await until(box, id, "proposed");
+  const { id: actionId = "" } = (await actionOf(box, id)) ?? {};
+  isLost = true;
+  await box.coordinator.decideAction({ id: actionId, approve: true }).catch(() => {});
+  expect(isLost).toBe(false);
+  await box.coordinator.decideAction.try({ id: actionId, approve: true });
+  await begun();
+  expect(world.puppet.begun).toHaveLength(1);
+});
+
+// It was passed over in silence: nobody learned why nothing was done.
+it("tells of a rule that cannot be evaluated, once", async () => {
+  const box = await open({ policy: [{ ...RULE, when: "system.cpu > 0.5" }] });
+  const id = await fault(box);
+  const passedOver = async () =>
+    (await box.coordinator.getIncident({ id })).story.filter(({ text }) => text.includes("passed over"));
+  await vi.waitFor(async () => expect(await passedOver()).toHaveLength(1));
+  await box.coordinator.reportCrossing(crossing("front", Date.now() + 50));
+  await vi.waitFor(async () => expect((await box.coordinator.getIncident({ id })).crossings).toHaveLength(3));
+  expect(await passedOver()).toHaveLength(1);
 });

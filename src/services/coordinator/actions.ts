@@ -51,6 +51,8 @@ export interface ActionsDeps {
   readonly heldBack: (action: ActionRecord) => Promise<string | undefined>;
   /** Told before it is begun. */
   readonly begins: (action: ActionRecord) => Promise<void>;
+  /** A write failed, perhaps half-way: what is stored must be read again before it is relied on. */
+  readonly doubted: () => void;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
@@ -58,6 +60,9 @@ export interface ActionsDeps {
 }
 
 export type Actions = ReturnType<typeof createActions>;
+
+/** An action as it was decided, before it has an id. */
+export type NewAction = Omit<ActionRecord, "id" | "createdAtMs" | "taskId">;
 
 const LOOK_EVERY_MS = 1_000;
 const HOUR_MS = 3_600_000;
@@ -70,9 +75,16 @@ export function createActions(deps: ActionsDeps) {
   let cancelTimer: (() => void) | undefined;
   let looking: Promise<void> = Promise.resolve();
 
-  /** A new action as it was decided. */
-  async function create(action: Omit<ActionRecord, "id" | "createdAtMs" | "taskId">): Promise<Step> {
-    const record: ActionRecord = { ...action, id: ids.next("act"), createdAtMs: clock.now(), taskId: null };
+  /**
+   * A new action as it was decided, or what was held back as it is decided now. Undefined when that is still held for the
+   * same reason.
+   */
+  async function create(action: NewAction, held: ActionRecord | undefined): Promise<Step | undefined> {
+    const { id, createdAtMs } = held ?? { id: ids.next("act"), createdAtMs: clock.now() };
+    const record: ActionRecord = { ...action, id, createdAtMs, taskId: null };
+    if (record.state === "held" && held !== undefined) {
+      return record.reason === held.reason ? undefined : toStep(record, [], []);
+    }
     if (record.state !== "acting") return toStep(record, [story.actionDecided(record, clock.now())], []);
     // As held until its task is prepared: then both begin with one write.
     return begin({ ...record, state: "held" }, null);
@@ -141,7 +153,12 @@ export function createActions(deps: ActionsDeps) {
 
   async function take(epoch: number, step: Step): Promise<void> {
     const { incidentId } = step.after;
-    await deps.write(epoch, [...step.statements, ...step.entries.map((entry) => deps.tell(incidentId, entry))]);
+    try {
+      await deps.write(epoch, [...step.statements, ...step.entries.map((entry) => deps.tell(incidentId, entry))]);
+    } catch (error) {
+      deps.doubted();
+      throw error;
+    }
     step.stored();
     outbox.kick();
     deps.touched(incidentId);
@@ -213,13 +230,6 @@ export function createActions(deps: ActionsDeps) {
 
   return {
     create,
-
-    /** Tries again what was held back. Undefined while it still is for the same reason. */
-    async retry(action: ActionRecord): Promise<Step | undefined> {
-      const reason = await deps.heldBack(action);
-      if (reason === undefined) return begin(action, null);
-      return reason === action.reason ? undefined : toStep({ ...action, reason }, [], []);
-    },
 
     ofIncident: (incidentId: string): readonly ActionRecord[] =>
       [...known.values()].filter((action) => action.incidentId === incidentId),

@@ -8,14 +8,14 @@ import type { Skill } from "#contracts/organism.ts";
 import type { Clock } from "#core/clock.ts";
 import type { CompiledQuery } from "kysely";
 import type { ActionRecord } from "./action.ts";
-import type { Actions, Step } from "./actions.ts";
+import type { Actions, NewAction, Step } from "./actions.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import type { Conclusion } from "./deliberation.ts";
 import type { IncidentRecord } from "./incident.ts";
 import { maintenanceOf } from "./policy/maintenance.ts";
 import type { Policy } from "./policy/policy.ts";
 import { type SystemFigures, toSignals } from "./policy/signals-of.ts";
-import { heldByReason, undecided } from "./story.ts";
+import { notFollowed, undecided } from "./story.ts";
 
 export interface Decided {
   readonly decision: Incident["decision"];
@@ -57,8 +57,14 @@ const MOST_CHECKED = 5;
 
 export function createDecisions(deps: DecisionsDeps): Decisions {
   const { actions, clock } = deps;
-  /** Rules that were not worth following, by incident: they are told of once. */
-  const refused = new Map<string, Set<string>>();
+  /** What was told of an incident and need not be told again, such as a rule that is not worth following. */
+  const told = new Map<string, Set<string>>();
+
+  function tellOnce(incidentId: string, entries: StoryEntry[], text: string, key = text): void {
+    const known = told.get(incidentId) ?? new Set();
+    if (!known.has(key)) entries.push(notFollowed(text, clock.now()));
+    told.set(incidentId, known.add(key));
+  }
 
   async function on(incident: IncidentRecord, thought: Thought | undefined, isNew: boolean): Promise<Decided> {
     const nowMs = clock.now();
@@ -75,10 +81,17 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
     const followed = new Set(own.filter(({ state }) => state !== "held").map(({ rule }) => rule));
     const entries: StoryEntry[] = [];
     for (;;) {
-      const choice = deps.policy().decide(signals, { followed });
+      const choice = deps.policy().decide(signals, {
+        followed,
+        onError: (problem) => tellOnce(incident.id, entries, problem),
+      });
       if (choice === undefined) {
         const isUndecided = isNew && own.length === 0;
-        return { ...NOTHING, decision: incident.decision, entries: isUndecided ? [undecided(nowMs)] : entries };
+        return {
+          ...NOTHING,
+          decision: incident.decision,
+          entries: isUndecided ? [...entries, undecided(nowMs)] : entries,
+        };
       }
       followed.add(choice.rule.name);
       const step = await take(choice, incident, thought, skills, entries);
@@ -104,7 +117,6 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
     const nowMs = clock.now();
     const { rule, target } = choice;
     const held = actions.ofIncident(incident.id).find((one) => one.rule === rule.name && one.state === "held");
-    if (held !== undefined) return actions.retry(held);
     const skill = skills.get(rule.skill);
     // Of a skill that nobody knows nobody knows the risk.
     const risk = skill?.risk ?? "high";
@@ -114,15 +126,14 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
       const opinion = await deps.weigh(toOption(rule.skill, target, risk, thought), incident, cause);
       predictedDeltaE = opinion.deltaE;
       if (!opinion.isWorthIt) {
-        const told = refused.get(incident.id) ?? new Set();
-        if (!told.has(rule.name)) entries.push(heldByReason(rule.name, opinion.reasoning, nowMs));
-        refused.set(incident.id, told.add(rule.name));
+        const text = `Rule "${rule.name}" is not followed. ${opinion.reasoning}`;
+        tellOnce(incident.id, entries, text, rule.name);
         return undefined;
       }
     }
     const mode = deps.policy().modeOf(rule.skill, target, risk);
     const key = skill?.targetParam ?? null;
-    const action: Parameters<Actions["create"]>[0] = {
+    const action: NewAction = {
       incidentId: incident.id,
       rule: rule.name,
       skill: rule.skill,
@@ -144,11 +155,11 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
       actedAtMs: null,
       endedAtMs: null,
     };
-    return actions.create(await placed(action, nowMs));
+    return actions.create(await placed(action, held, nowMs), held);
   }
 
   /** With the state that its mode, the times of maintenance and the blast radius leave it. */
-  async function placed<A extends Parameters<Actions["create"]>[0]>(action: A, nowMs: number): Promise<A> {
+  async function placed(action: NewAction, held: ActionRecord | undefined, nowMs: number): Promise<NewAction> {
     const { risk, target, mode } = action;
     if (mode === "observe") {
       return { ...action, state: "observed", endedAtMs: nowMs, reason: "The mode is observe." };
@@ -162,11 +173,11 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
       const expiresAtMs = nowMs + deps.config().approvals.expireMs;
       return { ...action, state: "proposed", expiresAtMs, reason: "A person must approve it." };
     }
-    const reason = await deps.heldBack({ ...action, id: "", createdAtMs: nowMs, taskId: null });
+    const reason = await deps.heldBack({ ...action, id: held?.id ?? "", createdAtMs: nowMs, taskId: null });
     return reason === undefined ? action : { ...action, state: "held", reason };
   }
 
-  return { on, over: (incidentId) => void refused.delete(incidentId) };
+  return { on, over: (incidentId) => void told.delete(incidentId) };
 }
 
 const NOTHING = { statements: [], stored: () => {} };

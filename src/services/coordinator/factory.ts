@@ -132,6 +132,7 @@ export const create: ServiceFactory = async (context) => {
         .openEntry({ actionId: id, skill, target, predictedDeltaE }, BRIEF)
         .catch((error: unknown) => log.debug({ err: error }, "The energy before an action is not known."));
     },
+    doubted: () => triage.doubt(),
     clock,
     ids,
     log,

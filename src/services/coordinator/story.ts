@@ -39,7 +39,7 @@ export function diagnosed({ cause, thought, alternatives }: Diagnosis, nowMs: nu
   return {
     atMs: nowMs,
     kind: "diagnosed",
-    text: `${thought} (${percent(confidence)} sure.)`,
+    text: kind === "unknown" ? thought : `${thought} (${percent(confidence)} sure.)`,
     data: {
       cause: { service, kind, confidence },
       reasons: cause.reasons.map(({ text }) => text),
@@ -110,8 +110,9 @@ export function actionUndone(action: Action, nowMs: number): StoryEntry {
   };
 }
 
-export function heldByReason(rule: string, reasoning: string, nowMs: number): StoryEntry {
-  return { atMs: nowMs, kind: "decided", text: `Rule "${rule}" is not followed. ${reasoning}`, data: { rule } };
+/** A rule that could not be followed, or was not worth it. */
+export function notFollowed(text: string, nowMs: number): StoryEntry {
+  return { atMs: nowMs, kind: "decided", text, data: null };
 }
 
 export function labelled(label: NonNullable<Incident["label"]>, by: string, nowMs: number): StoryEntry {

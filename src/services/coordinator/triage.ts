@@ -85,7 +85,7 @@ export function createTriage(deps: TriageDeps) {
   const open = new Map<string, IncidentRecord>();
   let epoch: number | undefined;
   let queue: Promise<unknown> = Promise.resolve();
-  /** A write failed, perhaps half-way: what is open must be read again before it is relied on. */
+  /** A write failed, perhaps half-way. */
   let isStale = false;
   let cancelTimer = () => {};
   /** What is to blame, and since when the same has been. */
@@ -107,6 +107,12 @@ export function createTriage(deps: TriageDeps) {
     return next;
   }
 
+  /** What is open must be read again before it is relied on. */
+  function doubt(): void {
+    isStale = true;
+    deps.tasksDoubted();
+  }
+
   async function readOpen(): Promise<void> {
     const incidents = await store.open();
     open.clear();
@@ -124,8 +130,7 @@ export function createTriage(deps: TriageDeps) {
     try {
       await write(under, [store.put(incident), ...also, ...entries.map((entry) => store.tell(incident.id, entry))]);
     } catch (error) {
-      isStale = true;
-      deps.tasksDoubted();
+      doubt();
       throw error;
     }
     if (epoch === under) {
@@ -487,6 +492,8 @@ export function createTriage(deps: TriageDeps) {
 
     label: (id: string, label: NonNullable<Incident["label"]>, by: string) =>
       inTurn((under) => takeLabel(id, label, by, under)),
+
+    doubt,
 
     isOpen: (id: string) => open.has(id),
     openCount: () => open.size,

@@ -14,7 +14,7 @@ export const SIGNALS = {
     id: { type: "string", meaning: "The incident's id" },
     title: { type: "string", meaning: "What moved first, and how many more" },
     severity: { type: "string", meaning: "low, medium or high" },
-    ageS: { type: "double", meaning: "Seconds since its first series moved, in the time of the data" },
+    ageS: { type: "double", meaning: "Seconds from its first movement to its newest, in the time of the data" },
     series: { type: "list<string>", meaning: "Series involved, as <source>/<series>" },
     distance: { type: "double", meaning: "Of its worst crossing from routine, in spreads" },
     moved: { type: "list<string>", meaning: "What moved and where to, such as cart/latency:up" },
