@@ -50,10 +50,7 @@ function printHead(output: Output, incident: Detail): void {
   const about = `${incident.id} · ${state} · severity ${severity} · began ${formatTime(openedAtMs)}${lasted}`;
   for (const line of wrap(about, output.width)) output.line(line);
   const decision = incident.decision;
-  if (incident.cause !== null) {
-    const { service, kind, confidence } = incident.cause;
-    output.line(`cause:    ${service === null ? kind : `${kind} of ${service}`}, ${percent(confidence)} sure`);
-  }
+  if (incident.cause !== null) output.line(`cause:    ${toCause(incident.cause)}`);
   output.line(
     decision === null
       ? "decision: none yet"
@@ -111,6 +108,12 @@ function printWrapped(output: Output, head: string, text: string): void {
   const [first = "", ...rest] = wrap(text, Math.max(30, output.width - head.length));
   output.line(head + first);
   for (const line of rest) output.line(" ".repeat(head.length) + line);
+}
+
+/** Of what is not known nobody is sure. */
+export function toCause({ service, kind, confidence }: NonNullable<Detail["cause"]>): string {
+  if (kind === "unknown") return "not known";
+  return `${service === null ? kind : `${kind} of ${service}`}, ${percent(confidence)} sure`;
 }
 
 const percent = (share: number): string => `${Math.round(100 * share)} %`;

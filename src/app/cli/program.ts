@@ -1,4 +1,5 @@
 /** The command line: names, arguments, options and examples. What a command does is in `commands/`, loaded when called. */
+import type { ActionState } from "#contracts/coordinator.ts";
 import { Command, Option } from "commander";
 import { SEEDCORE_VERSION } from "../version.ts";
 import type { CommandModule, Invocation } from "./context.ts";
@@ -256,7 +257,7 @@ const ACTION_STATES = [
   "undone",
   "failed",
   "unknown",
-] as const;
+] satisfies readonly ActionState[];
 
 type Define = (parent: Command, usage: string, description: string, examples: readonly string[]) => Command;
 type Calls = (command: Command, load: () => Promise<CommandModule>, fixed?: Record<string, unknown>) => Command;
