@@ -106,6 +106,8 @@ export const ChangeEvidence = z.object({
   target: z.string(),
   summary: z.string(),
   atMs: z.number(),
+  /** An action of the organism: an answer to trouble, which has its own check. */
+  byOrganism: z.boolean().default(false),
 });
 export type ChangeEvidence = z.output<typeof ChangeEvidence>;
 

@@ -184,9 +184,32 @@ describe("the cause of a fault", () => {
   });
 
   it("is a change of its target shortly before, rather than the target itself", () => {
-    const changes = [{ id: "c1", kind: "deploy", target: "stock", summary: "2.0", atMs: START - 10_000 }];
+    const changes = [
+      { id: "c1", kind: "deploy", target: "stock", summary: "2.0", atMs: START - 10_000, byOrganism: false },
+    ];
     const cause = causeOf({ fault: { kind: "latency", service: "stock", size: 100 }, changes });
     expect(cause).toMatchObject({ service: "stock", kind: "change", changeId: "c1" });
+  });
+
+  // A service that had run well for six minutes since its deploy was not restarted: the deploy was blamed.
+  it("is the service itself when it had been well for minutes since the change", () => {
+    const changes = [
+      { id: "c1", kind: "deploy", target: "stock", summary: "2.0", atMs: START - 360_000, byOrganism: false },
+    ];
+    const fault = { kind: "latency", service: "stock", size: 90 } as const;
+    const cause = causeOf({ fault, changes });
+    expect(cause).toMatchObject({ service: "stock", kind: "latency" });
+    expect(cause.confidence).toBeGreaterThan(0.7);
+  });
+
+  // Its own restart, an answer to trouble, would be blamed for the trouble.
+  it("is not what the organism did itself", () => {
+    const changes = [
+      { id: "c1", kind: "restart", target: "stock", summary: "It was restarted.", atMs: START - 500, byOrganism: true },
+    ];
+    expect(causeOf({ fault: { kind: "latency", service: "stock", size: 90 }, changes })).toMatchObject({
+      kind: "latency",
+    });
   });
 
   it("is more certain when it was so before, and less when that misled", () => {
@@ -220,7 +243,9 @@ describe("nobody of the services is to blame", () => {
   });
 
   it("for a planned deploy whose blip has passed", () => {
-    const changes = [{ id: "c1", kind: "deploy", target: "stock", summary: "2.0", atMs: START - 10_000 }];
+    const changes = [
+      { id: "c1", kind: "deploy", target: "stock", summary: "2.0", atMs: START - 10_000, byOrganism: false },
+    ];
     const cause = causeOf({ changes });
     expect(cause.kind === "change" ? cause.confidence : 0).toBeLessThan(0.7);
   });

@@ -40,6 +40,9 @@ const WEIGHTS = {
 /** A change this long before the first movement may be behind it. */
 const CHANGE_BEFORE_MS = 10 * 60_000;
 const CHANGE_AFTER_MS = 5_000;
+/** What a change breaks mostly shows at once: after so long it speaks neither for nor against, and then against. */
+const CHANGE_NEUTRAL_MS = 120_000;
+const CHANGE_SCALE_MS = 30_000;
 /** Movements this close together began together. */
 const TOGETHER_MS = 1_500;
 const SIGNIFICANT = 0.05;
@@ -249,14 +252,14 @@ function recalledReasons({ evidence }: Scene, service: string | null, kind: Caus
 function ofChanges(scene: Scene): Candidate[] {
   const { evidence, graph, firstMs, movements } = scene;
   const near = evidence.changes
-    // What the organism did itself is an answer to trouble, and has its own check.
-    .filter(({ id, kind }) => !id.startsWith("change_task_") && kind !== "note")
+    .filter(({ byOrganism, kind }) => !byOrganism && kind !== "note")
     .filter(({ atMs }) => atMs >= firstMs - CHANGE_BEFORE_MS && atMs <= firstMs + CHANGE_AFTER_MS);
   return near.map((change) => {
     const beforeS = Math.max(0, (firstMs - change.atMs) / 1_000);
     const service =
       graph.services.find((one) => one.service === change.target || one.host === change.target)?.service ?? null;
-    const closeness = 1 - Math.min(1, (beforeS * 1_000) / CHANGE_BEFORE_MS);
+    const closeness =
+      1 - Math.log1p((beforeS * 1_000) / CHANGE_SCALE_MS) / Math.log1p(CHANGE_NEUTRAL_MS / CHANGE_SCALE_MS);
     const reasons: Reason[] = [
       {
         kind: "change",

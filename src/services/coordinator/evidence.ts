@@ -97,7 +97,14 @@ export function createEvidence(deps: EvidenceDeps): GatherEvidence {
       atMs: nowMs,
       movements,
       graph,
-      changes: changes.map(({ id, kind, target, summary, atMs }) => ({ id, kind, target, summary, atMs })),
+      changes: changes.map(({ id, kind, target, summary, atMs, data }) => ({
+        id,
+        kind,
+        target,
+        summary,
+        atMs,
+        byOrganism: data.taskId !== undefined,
+      })),
       windows: windows.filter((window) => window !== undefined),
       cases: cases.filter(({ id }) => id !== incident.id),
     };
