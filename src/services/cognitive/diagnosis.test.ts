@@ -34,6 +34,8 @@ interface Scene {
   /** Requests below the entry, now over before. */
   readonly demandBelow?: number;
   readonly machine?: boolean;
+  /** Times as long as every service takes by itself. */
+  readonly slowdown?: number;
   readonly changes?: Evidence["changes"];
   readonly noise?: () => number;
 }
@@ -43,7 +45,8 @@ function figuresOf(name: Name, scene: Scene, isNow: boolean): ServiceFigures {
   const fault = isNow ? scene.fault : undefined;
   const extra = (kind: Fault["kind"], service: Name) =>
     fault?.kind === kind && fault.service === service ? fault.size : 0;
-  const selfOf = (service: Name) => SELF_MS[service] * jitter() + extra("latency", service);
+  const slower = isNow ? (scene.slowdown ?? 1) : 1;
+  const selfOf = (service: Name) => SELF_MS[service] * slower * jitter() + extra("latency", service);
   const below: Readonly<Record<Name, readonly Name[]>> = {
     front: ["cart", "pricing", "stock"],
     cart: ["pricing", "stock"],
@@ -212,6 +215,11 @@ describe("the cause of a fault", () => {
     });
   });
 
+  it("is the one that is slower still when all are slower", () => {
+    const cause = causeOf({ fault: { kind: "latency", service: "pricing", size: 90 }, slowdown: 2 });
+    expect(cause).toMatchObject({ service: "pricing", kind: "latency" });
+  });
+
   it("is more certain when it was so before, and less when that misled", () => {
     const evidence = evidenceOf({ fault: { kind: "errors", service: "cart", size: 0.04 } });
     const like = {
@@ -235,6 +243,8 @@ describe("nobody of the services is to blame", () => {
     ["for callers who went away", { demand: 0.2 }, "load"],
     ["when less is asked for below although the entry is well", { demandBelow: 0.1 }, "outside"],
     ["for a batch job on the machine", { machine: true }, "outside"],
+    // Only the slowest rose by enough milliseconds to look slow.
+    ["for a batch job that slows all of them", { slowdown: 2.6 }, "outside"],
     ["when nothing is known", {}, "unknown"],
   ])("%s", (_what, scene, kind) => {
     const cause = causeOf(scene);

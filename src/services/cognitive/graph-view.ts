@@ -19,6 +19,8 @@ export interface GraphView {
   /** Services that nobody of those known calls. */
   readonly entries: readonly Service[];
   trouble(service: string): readonly OwnTrouble[];
+  /** How many times as long the median service takes by itself; 1 when that is not known of three at least. */
+  readonly slowdown: number;
   /** Requests now over requests before; undefined when unknown. */
   demand(service: Service): number | undefined;
 }
@@ -30,6 +32,9 @@ const LEAST_ERRORS_PER_S = 0.3;
 const LEAST_ERROR_SHARE = 0.02;
 const LEAST_MEMORY_RISE_MB = 24;
 const LEAST_MEMORY_SHARE = 0.2;
+/** So that a fraction of a millisecond more makes no factor. */
+const FACTOR_FLOOR_MS = 1;
+const LEAST_COMPARED = 2;
 /** Below it a ratio of demand says nothing. */
 const LEAST_REQUESTS_PER_S = 0.5;
 
@@ -39,11 +44,23 @@ export function viewGraph(graph: CallGraph | null): GraphView {
   const names = new Set(services.map(({ service }) => service));
   const called = new Set(edges.filter(({ from, to }) => names.has(from) && from !== to).map(({ to }) => to));
 
+  const factors = services.flatMap(({ service, before, now }) =>
+    before.selfLatencyMs === null || now.selfLatencyMs === null
+      ? []
+      : [{ service, factor: (now.selfLatencyMs + FACTOR_FLOOR_MS) / (before.selfLatencyMs + FACTOR_FLOOR_MS) }],
+  );
+
+  /** What slows all services down is no service's own: the others tell how much that is. */
+  function factorOfOthers(service: string): number {
+    const others = factors.filter((one) => one.service !== service).map(({ factor }) => factor);
+    return others.length < LEAST_COMPARED ? 1 : Math.max(1, median(others));
+  }
+
   function troubleOf(one: Service): OwnTrouble[] {
     const found: OwnTrouble[] = [];
     const { before, now, replicas } = one;
     if (now.selfLatencyMs !== null && before.selfLatencyMs !== null) {
-      const rise = now.selfLatencyMs - before.selfLatencyMs;
+      const rise = now.selfLatencyMs - before.selfLatencyMs * factorOfOthers(one.service);
       if (rise > Math.max(LEAST_LATENCY_RISE_MS, LEAST_LATENCY_SHARE * before.selfLatencyMs)) {
         found.push({ kind: "latency", rise, before: before.selfLatencyMs, now: now.selfLatencyMs, unit: "ms" });
       }
@@ -79,6 +96,7 @@ export function viewGraph(graph: CallGraph | null): GraphView {
     services,
     entries: services.filter(({ service }) => !called.has(service)),
     trouble: (service) => trouble.get(service) ?? [],
+    slowdown: factors.length <= LEAST_COMPARED ? 1 : Math.max(1, median(factors.map(({ factor }) => factor))),
     callersOf(service) {
       const seen = new Set([service]);
       for (const one of seen) for (const { from, to } of edges) if (to === one) seen.add(from);
@@ -91,4 +109,9 @@ export function viewGraph(graph: CallGraph | null): GraphView {
       return now.requestsPerS / before.requestsPerS;
     },
   };
+}
+
+/** The lower one of an even number: two of four that are slow are not all. */
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[(values.length - 1) >> 1] as number;
 }

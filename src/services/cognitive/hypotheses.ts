@@ -48,6 +48,8 @@ const TOGETHER_MS = 1_500;
 const SIGNIFICANT = 0.05;
 /** Demand counts as changed from this ratio on, up or down. */
 const DEMAND_RATIO = 1.4;
+/** All services are slower from this factor on. */
+const SLOWDOWN = 1.4;
 const LEAST_LIKENESS = 0.4;
 const MOST_CORRELATED = 12;
 
@@ -323,20 +325,21 @@ function ofDemand({ graph, movements }: Scene): Candidate[] {
   return [candidate(null, "outside", [{ kind: "demand", text, weight: WEIGHTS.outside, refs: moved }, ...against])];
 }
 
-/** Only what belongs to no service moved: the machine, or somebody else on it. */
+/** Only what belongs to no service moved, or all services are slower alike: the machine, or somebody else on it. */
 function ofOutside({ graph, movements }: Scene): Candidate[] {
-  const outside = movements.filter(({ service }) => service === null);
+  const outside = movements.filter(({ service }) => service === null).map(({ series }) => series);
   const isQuiet = graph.services.every(({ service }) => graph.trouble(service).length === 0);
-  if (graph.services.length === 0 || outside.length === 0 || !isQuiet) return [];
-  const text = `${outside
-    .map(({ series }) => series)
-    .slice(0, 5)
-    .join(", ")} moved, and no service has trouble of its own.`;
-  return [
-    candidate(null, "outside", [
-      { kind: "explains", text, weight: WEIGHTS.outside, refs: outside.map(({ series }) => series) },
-    ]),
-  ];
+  if (graph.services.length === 0 || !isQuiet) return [];
+  const reasons: Reason[] = [];
+  if (graph.slowdown >= SLOWDOWN) {
+    const text = `All services take longer alike, by themselves: ${number(graph.slowdown)} times as long in the middle.`;
+    reasons.push({ kind: "explains", text, weight: WEIGHTS.outside, refs: [] });
+  }
+  if (outside.length > 0) {
+    const text = `${outside.slice(0, 5).join(", ")} moved, and no service has trouble of its own.`;
+    reasons.push({ kind: "explains", text, weight: WEIGHTS.outside, refs: outside });
+  }
+  return reasons.length === 0 ? [] : [candidate(null, "outside", reasons)];
 }
 
 const number = (value: number): string => String(Number(value.toPrecision(3)));
