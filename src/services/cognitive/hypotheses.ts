@@ -29,6 +29,7 @@ const WEIGHTS = {
   leads: 0.7,
   history: 0.8,
   change: 1.6,
+  wellAfter: 2,
   recalled: 1.5,
   misled: 1.2,
   demandInstead: 2,
@@ -270,6 +271,15 @@ function ofChanges(scene: Scene): Candidate[] {
         refs: [change.id],
       },
     ];
+    // The figures that the trouble is compared with are of after the change.
+    if (service !== null && evidence.graph !== null && evidence.graph.beforeMs[0] >= change.atMs) {
+      reasons.push({
+        kind: "against",
+        text: `${service} was well for minutes after that.`,
+        weight: -WEIGHTS.wellAfter,
+        refs: [change.id],
+      });
+    }
     const worst = service === null ? undefined : graph.trouble(service).toSorted((a, b) => b.rise - a.rise)[0];
     if (service !== null && worst !== undefined) {
       reasons.push(
