@@ -22,20 +22,19 @@ import {
   placeCrossing,
   quietAtMs,
   resolveIncident,
-  seriesKey,
   toIncident,
 } from "./incident.ts";
 import type { IncidentFeed } from "./incident-feed.ts";
 import type { IncidentStore } from "./incident-store.ts";
 import type { CoordinatorMetrics } from "./metrics.ts";
 import type { OwnedWrite } from "./owned-write.ts";
-import { isUnderWay } from "./action.ts";
 import type { Actions } from "./actions.ts";
-import type { ActionStore, Tolerance } from "./action-store.ts";
+import type { ActionStore } from "./action-store.ts";
+import { createConclusions } from "./conclusions.ts";
 import type { Decisions } from "./decisions.ts";
 import { type Conclusion, createDeliberation, type Deliberation, type DeliberationDeps } from "./deliberation.ts";
-import { aboutOf } from "./policy/signals-of.ts";
 import * as story from "./story.ts";
+import { isTolerated, tolerancesOf } from "./tolerance.ts";
 import type { TaskEvent, TaskRecord } from "./task.ts";
 import type { Closing } from "./tasks.ts";
 
@@ -67,17 +66,7 @@ export interface CrossingReport {
 
 export type Triage = ReturnType<typeof createTriage>;
 
-interface Blame {
-  readonly service: string | null;
-  readonly kind: string;
-  readonly sinceMs: number;
-}
-
 const MAX_CHANGES_SHOWN = 50;
-/** A confidence that moved less than this is the same. */
-const LEAST_CONFIDENCE_STEP = 0.05;
-/** What a person called no incident may be this much larger and still be none. */
-const TOLERANCE_MARGIN = 1.1;
 const PAUSE_AFTER_FAILURE_MS = 5_000;
 
 export function createTriage(deps: TriageDeps) {
@@ -88,10 +77,7 @@ export function createTriage(deps: TriageDeps) {
   /** A write failed, perhaps half-way. */
   let isStale = false;
   let cancelTimer = () => {};
-  /** What is to blame, and since when the same has been. */
-  const blamed = new Map<string, Blame>();
-  /** When the newest of its crossings came in. */
-  const movedAt = new Map<string, number>();
+  const conclusions = createConclusions({ store, actions: deps.actions, decisions: deps.decisions, clock });
   let deliberation: Deliberation | undefined;
 
   function inOrder<T>(work: () => Promise<T>): Promise<T> {
@@ -143,18 +129,14 @@ export function createTriage(deps: TriageDeps) {
 
   function forget(id: string): void {
     open.delete(id);
-    blamed.delete(id);
-    movedAt.delete(id);
+    conclusions.forget(id);
     deps.decisions.over(id);
   }
 
   async function takeCrossing({ crossing, clearedAtMs }: CrossingReport, under: number): Promise<string | null> {
     const known = await store.crossing(crossing.id);
     if (known === undefined) {
-      const tolerated = await deps.actionStore.tolerance(crossing);
-      if (tolerated !== undefined && Math.abs(crossing.value - crossing.expected) <= TOLERANCE_MARGIN * tolerated) {
-        return null;
-      }
+      if (isTolerated(crossing, await deps.actionStore.tolerance(crossing))) return null;
       const incident = await place(crossing, under);
       if (clearedAtMs !== undefined) await clear(incident, crossing, clearedAtMs, under);
       return incident.id;
@@ -212,68 +194,21 @@ export function createTriage(deps: TriageDeps) {
     );
     deps.metrics.decided(clock.monotonic() - startedMs);
     decided.stored();
-    movedAt.set(incident.id, nowMs);
+    conclusions.moved(incident.id);
     deliberation?.about(incident.id);
     return after;
   }
 
-  /** Takes a conclusion into the incident it is about, with what follows from it. */
   async function conclude(id: string, conclusion: Conclusion, under: number): Promise<void> {
     const incident = open.get(id);
-    if (incident === undefined) return;
-    const nowMs = clock.now();
-    const { diagnosis, evidence } = conclusion;
-    const { service, kind, confidence } = diagnosis.cause;
-    const before = blamed.get(id);
-    if (isAnswered(id, before)) return;
-    if (kind === "unknown" && before !== undefined && before.kind !== "unknown") {
-      // What was to blame no longer shows. It stays in the story; but to be acted on it must show anew, and for as long.
-      blamed.set(id, { ...before, sinceMs: nowMs });
-      return;
-    }
-    const isSame = before !== undefined && before.service === service && before.kind === kind;
-    const blame = isSame ? before : { service, kind, sinceMs: nowMs };
-    const isSteady = isSame && Math.abs(confidence - (incident.cause?.confidence ?? 0)) < LEAST_CONFIDENCE_STEP;
-    const thinking = isSteady ? incident : { ...incident, cause: { service, kind, confidence }, updatedAtMs: nowMs };
-    const decided = await deps.decisions.on(thinking, { ...conclusion, sinceMs: blame.sinceMs }, false);
-    if (isSteady && decided.statements.length === 0 && decided.entries.length === 0) return;
-    const isFirst = before === undefined;
-    await commit(
-      under,
-      { ...thinking, decision: decided.decision },
-      [
-        ...(isFirst && evidence.cases.length > 0 ? [story.recalled(evidence.cases.slice(0, 3), nowMs)] : []),
-        // That nothing is known yet is no news.
-        ...(isSame || (isFirst && kind === "unknown") ? [] : [story.diagnosed(diagnosis, nowMs)]),
-        ...decided.entries,
-      ],
-      [
-        store.putDiagnosis(id, {
-          diagnosis,
-          sinceMs: blame.sinceMs,
-          recalled: evidence.cases.map((one) => one.id),
-          about: aboutOf(diagnosis, evidence),
-        }),
-        ...(isSame ? [] : [remember(id)]),
-        ...decided.statements,
-      ],
-    );
-    blamed.set(id, blame);
-    decided.stored();
-    if (!isSame) outbox.kick();
-  }
-
-  /** While something is being done about it the figures tell of that; after it helped, only new movement asks anew. */
-  function isAnswered(id: string, blame: Blame | undefined): boolean {
-    const movedAtMs = movedAt.get(id) ?? 0;
-    return deps.actions
-      .ofIncident(id)
-      .some(
-        (action) =>
-          action.risk !== "none" &&
-          (isUnderWay(action) ||
-            (action.state === "helped" && blame !== undefined && (action.endedAtMs ?? 0) >= movedAtMs)),
-      );
+    const concluded = incident && (await conclusions.take(incident, conclusion));
+    if (concluded === undefined) return;
+    await commit(under, concluded.incident, concluded.entries, [
+      ...concluded.statements,
+      ...(concluded.isNews ? [remember(id)] : []),
+    ]);
+    concluded.stored();
+    if (concluded.isNews) outbox.kick();
   }
 
   function startDeliberation(): void {
@@ -315,7 +250,7 @@ export function createTriage(deps: TriageDeps) {
       [story.labelled(label, by, nowMs)],
       [
         deps.actionStore.removeTolerances(id),
-        ...widest(crossings.map(({ crossing }) => crossing)).map((one) => deps.actionStore.putTolerance(one, id)),
+        ...tolerancesOf(crossings.map(({ crossing }) => crossing)).map((one) => deps.actionStore.putTolerance(one, id)),
         remember(id),
       ],
     );
@@ -377,13 +312,7 @@ export function createTriage(deps: TriageDeps) {
   async function readThoughts(): Promise<void> {
     const ids = [...open.keys()];
     await deps.actions.read(ids);
-    blamed.clear();
-    for (const id of ids) {
-      const stored = await store.diagnosis(id);
-      if (stored === undefined) continue;
-      const { service, kind } = stored.diagnosis.cause;
-      blamed.set(id, { service, kind, sinceMs: stored.sinceMs });
-    }
+    await conclusions.read(ids);
   }
 
   function remember(incidentId: string): CompiledQuery {
@@ -512,18 +441,4 @@ export function createTriage(deps: TriageDeps) {
       await queue;
     },
   };
-}
-
-/** The widest change of each series and direction. */
-function widest(crossings: readonly Crossing[]): Tolerance[] {
-  const found = new Map<string, Tolerance>();
-  for (const crossing of crossings) {
-    const { direction } = crossing;
-    const series = seriesKey(crossing);
-    const change = Math.abs(crossing.value - crossing.expected);
-    const known = found.get(`${direction} ${series}`);
-    if (known === undefined || known.change < change)
-      found.set(`${direction} ${series}`, { series, direction, change });
-  }
-  return [...found.values()];
 }

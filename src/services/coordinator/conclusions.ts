@@ -1,0 +1,140 @@
+/** What deliberation found out about open incidents: what is to blame, since when, and what follows from it. */
+import type { CompiledQuery } from "kysely";
+import type { Diagnosis } from "#contracts/cognitive.ts";
+import type { StoryEntry } from "#contracts/coordinator.ts";
+import type { Clock } from "#core/clock.ts";
+import { isUnderWay } from "./action.ts";
+import type { Actions } from "./actions.ts";
+import type { Decisions } from "./decisions.ts";
+import type { Conclusion } from "./deliberation.ts";
+import type { IncidentRecord } from "./incident.ts";
+import type { IncidentStore } from "./incident-store.ts";
+import { aboutOf } from "./policy/signals-of.ts";
+import * as story from "./story.ts";
+
+interface Blame {
+  readonly service: string | null;
+  readonly kind: string;
+  readonly sinceMs: number;
+  /** The reasons for it, without their figures. */
+  readonly grounds: string;
+}
+
+/** An incident with what was concluded, and what is to be stored with it. */
+export interface Concluded {
+  readonly incident: IncidentRecord;
+  readonly entries: readonly StoryEntry[];
+  readonly statements: readonly CompiledQuery<unknown>[];
+  /** Something else is to blame than before. */
+  readonly isNews: boolean;
+  /** Once it is on the disk. */
+  readonly stored: () => void;
+}
+
+export interface ConclusionsDeps {
+  readonly store: Pick<IncidentStore, "diagnosis" | "putDiagnosis">;
+  readonly actions: Pick<Actions, "ofIncident">;
+  readonly decisions: Pick<Decisions, "on">;
+  readonly clock: Clock;
+}
+
+/** A confidence that moved less than this is the same. */
+const LEAST_CONFIDENCE_STEP = 0.05;
+const MOST_RECALLED_TOLD = 3;
+
+export function createConclusions({ store, actions, decisions, clock }: ConclusionsDeps) {
+  const blamed = new Map<string, Blame>();
+  /** When the newest of its crossings came in. */
+  const movedAt = new Map<string, number>();
+
+  /** Undefined when it changes nothing. */
+  async function take(incident: IncidentRecord, conclusion: Conclusion): Promise<Concluded | undefined> {
+    const { id } = incident;
+    const nowMs = clock.now();
+    const { diagnosis, evidence } = conclusion;
+    const { service, kind, confidence } = diagnosis.cause;
+    const before = blamed.get(id);
+    if (isAnswered(id, before)) return undefined;
+    if (kind === "unknown" && before !== undefined && before.kind !== "unknown") {
+      // What was to blame no longer shows. It stays in the story; but to be acted on it must show anew, and for as long.
+      blamed.set(id, { ...before, sinceMs: nowMs });
+      return undefined;
+    }
+    const isSame = before !== undefined && before.service === service && before.kind === kind;
+    const blame = { service, kind, sinceMs: isSame ? before.sinceMs : nowMs, grounds: groundsOf(diagnosis) };
+    const isSteady =
+      isSame &&
+      before.grounds === blame.grounds &&
+      Math.abs(confidence - (incident.cause?.confidence ?? 0)) < LEAST_CONFIDENCE_STEP;
+    const thinking = isSteady ? incident : { ...incident, cause: { service, kind, confidence }, updatedAtMs: nowMs };
+    const decided = await decisions.on(thinking, { ...conclusion, sinceMs: blame.sinceMs }, false);
+    if (isSteady && decided.statements.length === 0 && decided.entries.length === 0) return undefined;
+    const isFirst = before === undefined;
+    return {
+      incident: { ...thinking, decision: decided.decision },
+      entries: [
+        ...(isFirst && evidence.cases.length > 0
+          ? [story.recalled(evidence.cases.slice(0, MOST_RECALLED_TOLD), nowMs)]
+          : []),
+        // That nothing is known yet is no news.
+        ...(isSame || (isFirst && kind === "unknown") ? [] : [story.diagnosed(diagnosis, nowMs)]),
+        ...decided.entries,
+      ],
+      statements: [
+        store.putDiagnosis(id, {
+          diagnosis,
+          sinceMs: blame.sinceMs,
+          recalled: evidence.cases.map((one) => one.id),
+          about: aboutOf(diagnosis, evidence),
+        }),
+        ...decided.statements,
+      ],
+      isNews: !isSame,
+      stored() {
+        blamed.set(id, blame);
+        decided.stored();
+      },
+    };
+  }
+
+  /** While something is being done about it the figures tell of that; after it helped, only new movement asks anew. */
+  function isAnswered(id: string, blame: Blame | undefined): boolean {
+    const movedAtMs = movedAt.get(id) ?? 0;
+    return actions
+      .ofIncident(id)
+      .some(
+        (action) =>
+          action.risk !== "none" &&
+          (isUnderWay(action) ||
+            (action.state === "helped" && blame !== undefined && (action.endedAtMs ?? 0) >= movedAtMs)),
+      );
+  }
+
+  return {
+    take,
+
+    /** One more of its series has moved. */
+    moved: (id: string) => void movedAt.set(id, clock.now()),
+
+    forget(id: string): void {
+      blamed.delete(id);
+      movedAt.delete(id);
+    },
+
+    /** Reads what is stored of these. */
+    async read(incidentIds: readonly string[]): Promise<void> {
+      blamed.clear();
+      for (const id of incidentIds) {
+        const stored = await store.diagnosis(id);
+        if (stored === undefined) continue;
+        const { service, kind } = stored.diagnosis.cause;
+        blamed.set(id, { service, kind, sinceMs: stored.sinceMs, grounds: groundsOf(stored.diagnosis) });
+      }
+    },
+  };
+}
+
+const groundsOf = ({ cause }: Diagnosis): string => {
+  const grounds = cause.reasons.map(({ kind, weight }) => `${kind}${Math.sign(weight)}`);
+  return [...new Set(grounds)].sort().join(" ");
+};
