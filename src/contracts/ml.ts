@@ -16,6 +16,8 @@ export const SeriesPoints = z.object({
   points: z.array(Point).max(50_000),
   /** Change of the value that matters to a person; smaller ones never cross. In the unit of the series. */
   minimumChange: z.number().nonnegative().optional(),
+  /** Keeps what it takes, as memory, disks and queues do: that it leaves its range and stays out is noticed, however slowly. */
+  accumulates: z.boolean().optional(),
 });
 
 /** Something in a series that is not routine, from the point where it began. */

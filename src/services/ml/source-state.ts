@@ -24,6 +24,7 @@ export interface IngestSeries {
   readonly name: string;
   readonly points: readonly (readonly [number, number | null])[];
   readonly minimumChange?: number | undefined;
+  readonly accumulates?: boolean | undefined;
 }
 
 export interface Ingest {
@@ -54,10 +55,16 @@ interface Columns {
   scores: number[];
 }
 
+/** What its sender says of a series. */
+interface SeriesOptions {
+  readonly minimumChange: number;
+  readonly accumulates: boolean;
+}
+
 interface SeriesState {
   readonly name: string;
   readonly number: number;
-  minimumChange: number | undefined;
+  options: SeriesOptions;
   scorer: SeriesScorer;
   points: number;
   firstMs: number;
@@ -95,14 +102,13 @@ export async function loadSourceState(store: MlStore, source: string) {
 }
 
 async function restoreSeries(store: MlStore, row: SeriesRow): Promise<SeriesState> {
-  const minimumChange = row.minimum_change ?? undefined;
-  const options = toOptions(minimumChange);
+  const options = { minimumChange: row.minimum_change ?? 0, accumulates: row.accumulates === 1 };
   const [newest] = await store.blocks(row.source, row.number, 0, Number.MAX_SAFE_INTEGER, 1);
   const isOpen = newest !== undefined && newest.points < BLOCK_POINTS;
   return {
     name: row.name,
     number: row.number,
-    minimumChange,
+    options,
     scorer: row.checkpoint === null ? createSeriesScorer(options) : restoreSeriesScorer(row.checkpoint, options),
     points: row.points,
     firstMs: row.first_ms,
@@ -162,15 +168,19 @@ function createSourceState(
     const fresh: SeriesState[] = [];
     const changed: SeriesState[] = [];
     let slice = 0;
-    for (const { name, points, minimumChange } of input.series) {
+    for (const { name, points, minimumChange, accumulates } of input.series) {
       let series = byName.get(name);
+      const options = {
+        minimumChange: minimumChange ?? series?.options.minimumChange ?? 0,
+        accumulates: accumulates ?? series?.options.accumulates ?? false,
+      };
       if (series === undefined) {
-        series = newSeries(name, byName.size, minimumChange);
+        series = newSeries(name, byName.size, options);
         byName.set(name, series);
         fresh.push(series);
-      } else if (minimumChange !== undefined && minimumChange !== series.minimumChange) {
-        series.minimumChange = minimumChange;
-        series.scorer = restoreSeriesScorer(series.scorer.save(), toOptions(minimumChange));
+      } else if (!isSame(options, series.options)) {
+        series.options = options;
+        series.scorer = restoreSeriesScorer(series.scorer.save(), options);
         // The tail is replayed with the row's options: from here on they are others.
         changed.push(series);
       }
@@ -289,7 +299,8 @@ function createSourceState(
       source,
       name: series.name,
       number: series.number,
-      minimum_change: series.minimumChange ?? null,
+      minimum_change: series.options.minimumChange === 0 ? null : series.options.minimumChange,
+      accumulates: series.options.accumulates ? 1 : 0,
       points: 0,
       first_ms: series.firstMs,
       last_ms: series.lastMs,
@@ -322,12 +333,12 @@ function createSourceState(
   };
 }
 
-function newSeries(name: string, number: number, minimumChange: number | undefined): SeriesState {
+function newSeries(name: string, number: number, options: SeriesOptions): SeriesState {
   return {
     name,
     number,
-    minimumChange,
-    scorer: createSeriesScorer(toOptions(minimumChange)),
+    options,
+    scorer: createSeriesScorer(options),
     points: 0,
     firstMs: 0,
     lastMs: -1,
@@ -340,8 +351,8 @@ function newSeries(name: string, number: number, minimumChange: number | undefin
   };
 }
 
-function toOptions(minimumChange: number | undefined) {
-  return minimumChange === undefined ? {} : { minimumChange };
+function isSame(a: SeriesOptions, b: SeriesOptions): boolean {
+  return a.minimumChange === b.minimumChange && a.accumulates === b.accumulates;
 }
 
 function toCrossing(source: string, series: string, crossing: SeriesCrossing): Crossing {

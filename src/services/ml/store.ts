@@ -18,6 +18,8 @@ export interface SeriesRow {
   /** Numbers a source's series from 0 in the order of their first appearance; tail rows name series by it. */
   readonly number: number;
   readonly minimum_change: number | null;
+  /** 1 when it keeps what it takes, else 0. */
+  readonly accumulates: number;
   readonly points: number;
   readonly first_ms: number;
   readonly last_ms: number;
@@ -93,6 +95,16 @@ const migrations: readonly Migration[] = [
         .addColumn("seq", "bigint", (c) => c.notNull())
         .addColumn("data", columnTypes(q).bytes, (c) => c.notNull())
         .addPrimaryKeyConstraint("ml_tail_key", ["source", "seq"])
+        .compile(),
+    ],
+  },
+  {
+    version: 2,
+    oldestCompatible: 1,
+    statements: (q) => [
+      q.schema
+        .alterTable("ml_series")
+        .addColumn("accumulates", "integer", (c) => c.notNull().defaultTo(0))
         .compile(),
     ],
   },
@@ -211,6 +223,7 @@ export function mlStore(db: Database) {
           .onConflict((c) =>
             c.columns(["source", "number"]).doUpdateSet((e) => ({
               minimum_change: e.ref("excluded.minimum_change"),
+              accumulates: e.ref("excluded.accumulates"),
               points: e.ref("excluded.points"),
               first_ms: e.ref("excluded.first_ms"),
               last_ms: e.ref("excluded.last_ms"),

@@ -9,6 +9,8 @@ export interface Sample {
   readonly value: number;
   /** Change that matters to a person, in the unit of the series. */
   readonly minimumChange: number;
+  /** Whether it keeps what it takes. @default false */
+  readonly accumulates?: boolean;
 }
 
 /** Looks once. The first look may give nothing: rates need two. */
@@ -80,11 +82,11 @@ async function nextTick(
 }
 
 function toBatch(kept: readonly Sampled[]): SourceBatch {
-  const bySeries = new Map<string, { points: [number, number][]; minimumChange: number }>();
+  const bySeries = new Map<string, { points: [number, number][]; minimumChange: number; accumulates: boolean }>();
   for (const { atMs, samples } of kept) {
-    for (const { series, value, minimumChange } of samples) {
+    for (const { series, value, minimumChange, accumulates = false } of samples) {
       let batch = bySeries.get(series);
-      if (batch === undefined) bySeries.set(series, (batch = { points: [], minimumChange }));
+      if (batch === undefined) bySeries.set(series, (batch = { points: [], minimumChange, accumulates }));
       batch.points.push([atMs, value]);
     }
   }

@@ -27,6 +27,48 @@ function run(points: number, value: (i: number) => number, options: AlarmOptions
   return { crossings, at: crossings.map(({ startedAtMs }) => (startedAtMs - START) / SECOND), clearedAt };
 }
 
+const LEAK = { minimumChange: 24, accumulates: true };
+
+describe("a leak", () => {
+  const START_AT = 600;
+  /** Megabytes of a process that warms up, is restarted once and is smaller then, and leaks from `START_AT` on. */
+  const memory = (perS: number, from = START_AT) => {
+    const noise = gaussian(3);
+    return (i: number) =>
+      (i < 200 ? 100 + 0.35 * i : i < 400 ? 170 : 140) + 0.5 * noise() + Math.max(0, i - from) * perS;
+  };
+
+  // Its own points taught the tails, and a restart had taught them more: gigabytes were no crossing.
+  it.each([
+    [20, 20],
+    [5, 40],
+    [1, 80],
+    [0.3, 220],
+  ])("of %f MB a second crosses within %i s", (perS, withinS) => {
+    const { at, crossings } = run(START_AT + withinS + 1, memory(perS), LEAK);
+    expect(at).toHaveLength(1);
+    expect(at[0]).toBeGreaterThan(START_AT);
+    // What was routine is what was before the leak, or nobody could say when it is over.
+    expect(crossings[0]?.expected).toBeLessThan(175);
+  });
+
+  it("crosses again after it was mended", () => {
+    const leak = memory(10);
+    const { at } = run(1_500, (i) => (i < 700 ? leak(i) : i < 1_200 ? leak(500) : leak(i - 500)), LEAK);
+    expect(at).toHaveLength(2);
+    expect(at[1]).toBeLessThan(1_340);
+  });
+
+  it.each([
+    ["that stays below the change that matters", (i: number) => Math.min(20, Math.max(0, i - START_AT))],
+    ["that is over in ten points", (i: number) => (i >= START_AT && i < START_AT + 10 ? 60 : 0)],
+    ["of minutes for what matters", (i: number) => Math.max(0, i - START_AT) * 0.02],
+  ])("%s does not cross", (_what, extra) => {
+    const usual = memory(0);
+    expect(run(2_400, (i) => usual(i) + extra(i), LEAK).at).toEqual([]);
+  });
+});
+
 describe("what must cross", () => {
   it.each([300, 500, 3_600, 90_000])("an unmistakable point after %i normal ones, at that very point", (before) => {
     const noise = gaussian(7);
@@ -167,21 +209,27 @@ describe("a crossing", () => {
 });
 
 describe("saved and restored", () => {
-  it("continues as if nothing had been, also within a crossing", () => {
-    const noise = gaussian(11);
-    const values = Array.from({ length: 1_200 }, (_, i) => (i > 500 && i < 700 ? 90 : 20) + 3 * noise());
-    const detector = createDetector();
-    const scores = values.map((value, i) => detector.update(value, START + i * SECOND));
-    for (const cut of [0, 1, 250, 502, 560, 720, 1_100]) {
-      const one = createAlarm();
-      const step = (alarm: typeof one, i: number) =>
-        alarm.update(scores[i] as number, values[i] as number, START + i * SECOND);
-      for (let i = 0; i < cut; i++) step(one, i);
-      const other = restoreAlarm(one.save());
-      for (let i = cut; i < values.length; i++) expect(step(other, i)).toEqual(step(one, i));
-      expect(other.save()).toEqual(one.save());
-    }
-  });
+  it.each([{}, { minimumChange: 10, accumulates: true }])(
+    "continues as if nothing had been, also within a crossing: %o",
+    (options) => {
+      const noise = gaussian(11);
+      const values = Array.from(
+        { length: 1_200 },
+        (_, i) => (i > 500 && i < 700 ? 90 : 20 + Math.max(0, i - 800)) + 3 * noise(),
+      );
+      const detector = createDetector();
+      const scores = values.map((value, i) => detector.update(value, START + i * SECOND));
+      for (const cut of [0, 1, 250, 502, 560, 720, 822, 1_100]) {
+        const one = createAlarm(options);
+        const step = (alarm: typeof one, i: number) =>
+          alarm.update(scores[i] as number, values[i] as number, START + i * SECOND);
+        for (let i = 0; i < cut; i++) step(one, i);
+        const other = restoreAlarm(one.save(), options);
+        for (let i = cut; i < values.length; i++) expect(step(other, i)).toEqual(step(one, i));
+        expect(other.save()).toEqual(one.save());
+      }
+    },
+  );
 
   it("refuses foreign bytes and impossible options", () => {
     expect(() => restoreAlarm(Uint8Array.of(7))).toThrow("alarm state starts with version 7");
@@ -191,18 +239,21 @@ describe("saved and restored", () => {
   });
 });
 
-// Checkpoints of the version before have no calm range: it begins empty, and all else goes on.
-it("goes on from the state of the version before", () => {
+// Checkpoints of older versions have no excursions, or no calm range either: they begin empty, and all else goes on.
+it.each([
+  [1, 10],
+  [2, 7],
+])("goes on from the state of version %i", (version, numbers) => {
   const noise = gaussian(4);
   const alarm = createAlarm();
   for (let i = 0; i < 400; i++) alarm.update(0, 20 + noise(), START + i * SECOND);
   const bytes = alarm.save();
-  const rangeBytes = 3 * 8;
-  const afterRange = 3 * 8 + 1;
+  const missing = numbers * 8;
+  const after = 3 * 8 + 1;
   const older = new Uint8Array([
-    1,
-    ...bytes.slice(1, bytes.length - afterRange - rangeBytes),
-    ...bytes.slice(bytes.length - afterRange),
+    version,
+    ...bytes.slice(1, bytes.length - after - missing),
+    ...bytes.slice(bytes.length - after),
   ]);
   const restored = restoreAlarm(older);
   expect(restored.update(0.9, 93, START + 400 * SECOND)).toEqual(alarm.update(0.9, 93, START + 400 * SECOND));

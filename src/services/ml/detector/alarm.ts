@@ -8,6 +8,7 @@
  * wrong stays new: a fault that comes back is noticed again. A crossing is over when the series has
  * been calm again, or has stayed where it went until that is its level.
  */
+import { Excursion } from "./excursion.ts";
 import { RobustLevel } from "./robust-level.ts";
 import { StateReader, StateWriter } from "./state-bytes.ts";
 import { TailModel } from "./tail-model.ts";
@@ -25,6 +26,12 @@ export interface AlarmOptions {
    * @default 0
    */
   readonly minimumChange?: number;
+  /**
+   * Whether the series keeps what it takes, as memory, disks and queues do. Then it also crosses when it has risen above the
+   * range that it kept to until some minutes ago, by more than `minimumChange`, for 15 points: a leak, whose steps are not rare.
+   * @default false
+   */
+  readonly accumulates?: boolean;
 }
 
 /** The beginning of something worth a look. */
@@ -66,14 +73,15 @@ export function createAlarm(options: AlarmOptions = {}): Alarm {
 /** @throws Error that names what is wrong when the bytes are not those of an alarm of this version. */
 export function restoreAlarm(state: Uint8Array, options: AlarmOptions = {}): Alarm {
   const alarm = new TailAlarm(options);
-  const version = state[0] === VERSION_WITHOUT_RANGE ? VERSION_WITHOUT_RANGE : VERSION;
+  const [first = 0] = state;
+  const version = OLD_VERSIONS.has(first) ? first : VERSION;
   alarm.restore(new StateReader("alarm", state, version), version);
   return alarm;
 }
 
-const VERSION = 2;
-/** Before the calm range: it begins empty. */
-const VERSION_WITHOUT_RANGE = 1;
+const VERSION = 3;
+/** Before the excursions, and before the calm range as well: what is missing begins empty. */
+const OLD_VERSIONS: ReadonlySet<number> = new Set([1, 2]);
 const DAY_MS = 86_400_000;
 
 /** No series is known well enough to cross before. */
@@ -116,10 +124,12 @@ const NOTHING: AlarmUpdate = {};
 class TailAlarm implements Alarm {
   readonly #falseAlarmEveryMs: number;
   readonly #minimumChange: number;
+  readonly #accumulates: boolean;
   readonly #level = new RobustLevel();
   readonly #unit = new UsualChange();
   readonly #sustained = new SustainedChange();
   readonly #calm = new CalmRange();
+  readonly #excursion = new Excursion();
   readonly #far = new TailModel({ priorThreshold: 4, priorExcess: 1, priorShape: 0.2 });
   readonly #long = new TailModel({ priorThreshold: 2, priorExcess: 1, priorShape: 0.2 });
   readonly #novel = new TailModel({ priorThreshold: 0.125, priorExcess: 0.25, priorShape: 0.3 });
@@ -131,6 +141,7 @@ class TailAlarm implements Alarm {
   constructor(options: AlarmOptions) {
     this.#falseAlarmEveryMs = options.falseAlarmEveryMs ?? 14 * DAY_MS;
     this.#minimumChange = options.minimumChange ?? 0;
+    this.#accumulates = options.accumulates ?? false;
     if (!(this.#falseAlarmEveryMs > 0)) {
       throw new Error(`falseAlarmEveryMs is ${this.#falseAlarmEveryMs}; it must be above 0`);
     }
@@ -150,32 +161,36 @@ class TailAlarm implements Alarm {
     const odds = score ** 2 / Math.max(1e-6, 1 - score ** 2);
     this.#time[2] = score > 0 ? 0 : (this.#time[2] as number) + 1;
     const current = this.#current;
-    if (current === undefined || this.#hasLasted(current, timestampMs)) this.#level.update(value);
+    // While it is out nothing is learned: that would teach that to go there is usual.
+    const isOut = current === undefined && this.#accumulates && this.#excursion.isOut(value, this.#minimumChange);
+    const staysOut = isOut && this.#excursion.out(value);
+    if (current === undefined ? !isOut : this.#hasLasted(current, timestampMs)) this.#level.update(value);
     if (this.#minimumChange === 0) this.#unit.update(Math.abs(change));
-    if (current) return this.#follow(current, score, far, timestampMs);
+    if (current) return this.#follow(current, score, far, value, timestampMs);
     // Three chances to be wrong, but wrong points come in clusters: in simulation the rate asked for is not reached.
     const rarerThan = 1 / runPoints;
     const crosses =
       points >= WARM_UP_POINTS &&
-      Math.abs(change) >= this.#minimumChange &&
-      ((score > 0 && (this.#far.exceedance(far) < rarerThan || this.#novel.exceedance(odds) < rarerThan)) ||
+      (staysOut || Math.abs(change) >= this.#minimumChange) &&
+      (staysOut ||
+        (score > 0 && (this.#far.exceedance(far) < rarerThan || this.#novel.exceedance(odds) < rarerThan)) ||
         (this.#calm.isBeyond(value) && this.#far.exceedance(far) < rarerThan) ||
         ((this.#time[2] as number) < SUSTAINED_POINTS && this.#long.exceedance(long) < rarerThan));
     // The first points have no level yet to be far from. What crossed is no habit where a person has said what matters.
-    if (points >= SETTLE_POINTS && !(crosses && this.#minimumChange > 0)) {
+    if (points >= SETTLE_POINTS && !isOut && !(crosses && this.#minimumChange > 0)) {
       // The first movement makes the unit: it is one of it.
       this.#far.add(unit > 0 || change === 0 ? far : 1);
       this.#long.add(long);
       this.#novel.add(odds);
     }
     if (!crosses) {
-      // How far it goes while something is wrong is no measure of how far it usually goes, where another measure is given.
-      if (this.#minimumChange > 0) this.#unit.update(Math.abs(change));
-      this.#calm.add(value);
+      if (!isOut) this.#learnCalm(value, change, unit);
       return NOTHING;
     }
-    const direction = change >= 0 ? "up" : "down";
-    this.#current = { startedAtMs: timestampMs, peakScore: score, value, expected, spread, direction };
+    // The level has followed a slow one.
+    const routine = staysOut ? this.#excursion.high : expected;
+    const direction = value >= routine ? "up" : "down";
+    this.#current = { startedAtMs: timestampMs, peakScore: score, value, expected: routine, spread, direction };
     this.#calmPoints = 0;
     return { crossing: this.#current };
   }
@@ -184,13 +199,25 @@ class TailAlarm implements Alarm {
     return this.#current;
   }
 
-  #follow(current: Crossing, score: number, spreads: number, timestampMs: number): AlarmUpdate {
+  #learnCalm(value: number, change: number, unit: number): void {
+    this.#calm.add(value);
+    if (this.#minimumChange === 0) return;
+    // How far it goes while something is wrong is no measure of how far it usually goes, where another measure is given.
+    this.#unit.update(Math.abs(change));
+    if (!this.#accumulates) return;
+    const { peak } = this.#excursion;
+    if (peak !== undefined) this.#learnBlip(peak, Math.abs(peak - this.#level.level), unit);
+    this.#excursion.add(value);
+  }
+
+  #follow(current: Crossing, score: number, spreads: number, value: number, timestampMs: number): AlarmUpdate {
     if (score > current.peakScore) this.#current = { ...current, peakScore: score };
     this.#calmPoints = spreads < CALM_SPREADS ? this.#calmPoints + 1 : 0;
     if (this.#calmPoints < CLEAR_POINTS) return NOTHING;
     const cleared = { ...(this.#current ?? current), clearedAtMs: timestampMs };
     this.#current = undefined;
     this.#learnFrom(cleared);
+    if (this.#accumulates) this.#excursion.accept(value);
     return { cleared };
   }
 
@@ -203,8 +230,12 @@ class TailAlarm implements Alarm {
     if (this.#minimumChange === 0 || lastedPoints >= SUSTAINED_POINTS) return;
     const change = Math.abs(value - expected);
     const unit = Math.max(spread, this.#unit.usual, LEAST_SPREAD * Math.abs(expected), this.#minimumChange / 10);
-    this.#far.add(change / unit);
+    this.#learnBlip(value, change, unit);
     this.#novel.add(peakScore ** 2 / Math.max(1e-6, 1 - peakScore ** 2));
+  }
+
+  #learnBlip(value: number, change: number, unit: number): void {
+    this.#far.add(change / unit);
     this.#unit.update(change);
     this.#calm.add(value);
   }
@@ -231,7 +262,8 @@ class TailAlarm implements Alarm {
 
   #parts(version = VERSION) {
     const parts = [this.#level, this.#unit, this.#sustained, this.#far, this.#long, this.#novel];
-    return version === VERSION_WITHOUT_RANGE ? parts : [...parts, this.#calm];
+    const later = [this.#calm, this.#excursion];
+    return [...parts, ...later.slice(0, version - 1)];
   }
 
   save(): Uint8Array {
