@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     tags: [{ name: "smoke", description: "What `npm run test:ray` runs on another version of Ray." }],
     projects: [
-      { test: { name: "unit", include: ["src/**/*.test.ts"], testTimeout: 20_000 } },
+      { test: { name: "unit", include: ["src/**/*.test.ts", "dashboard/**/*.test.ts"], testTimeout: 20_000 } },
       {
         test: {
           name: "system",

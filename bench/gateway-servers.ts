@@ -127,6 +127,7 @@ const SERVERS: Readonly<Record<ServerSettings["role"], (settings: ServerSettings
         notReady() {},
       },
       [echo],
+      "",
     );
     return front.listen();
   },

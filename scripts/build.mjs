@@ -13,9 +13,11 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync } from "node:zlib";
 import { rolldown } from "rolldown";
+import { build as buildPage } from "vite";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
@@ -55,6 +57,7 @@ const { output } = await bundle.generate({
 await bundle.close();
 
 mkdirSync(dist, { recursive: true });
+const page = await placePage();
 const fresh = [];
 for (const chunk of output) {
   place(chunk.fileName, chunk.type === "chunk" ? chunk.code : chunk.source);
@@ -74,6 +77,7 @@ const travels = [
   ...fresh,
   ...output.filter(({ isEntry }) => isEntry).map(({ name }) => `${name}.js`),
   ...scripts.map(baseName),
+  ...page,
 ];
 place("manifest.json", `${JSON.stringify({ files: ["package.json", ...travels] }, null, 2)}\n`);
 await types;
@@ -93,6 +97,25 @@ function place(name, content) {
   const temporary = join(dist, `.${name}.${process.pid}`);
   writeFileSync(temporary, content);
   renameSync(temporary, file);
+}
+
+/** Builds the page beside the old one, compresses it, and puts it there in one step. Returns the names of its files. */
+async function placePage() {
+  const folder = join(dist, `.page.${process.pid}`);
+  await buildPage({
+    configFile: join(root, "dashboard/vite.config.ts"),
+    build: { outDir: folder },
+    logLevel: "warn",
+  });
+  const names = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
+  for (const name of names) {
+    writeFileSync(join(folder, `${name}.br`), brotliCompressSync(readFileSync(join(folder, name))));
+  }
+  rmSync(join(dist, "page"), { recursive: true, force: true });
+  renameSync(folder, join(dist, "page"));
+  return names.flatMap((name) => [`page/${name}`, `page/${name}.br`]);
 }
 
 /** Writes the public types, for programs that import this package; a checkout without the compiler has none. */

@@ -86,7 +86,7 @@ remember_node() {
 built() {
   [ -f "$root/dist/.stamp" ] || [ ! -d "$root/src" ] || return 1
   [ -d "$root/src" ] || return 0
-  [ -z "$(find "$root/src" "$root/scripts/build.mjs" "$root/package.json" -type f -newer "$root/dist/.stamp" ! -name '*.test.ts' -print -quit)" ]
+  [ -z "$(find "$root/src" "$root/dashboard" "$root/scripts/build.mjs" "$root/package.json" -type f -newer "$root/dist/.stamp" ! -name '*.test.ts' -print -quit)" ]
 }
 
 build_now() {

@@ -28,6 +28,7 @@ const checks: Record<string, readonly string[]> = {
   format: tool("@biomejs/biome/bin/biome", "format", "."),
   lint: tool("oxlint/bin/oxlint", "--type-aware", "--deny-warnings"),
   types: tool("typescript/bin/tsc", "-p", "tsconfig.json"),
+  "page types": tool("typescript/bin/tsc", "-p", "dashboard/tsconfig.json"),
   unused: tool("knip/bin/knip.js"),
   build: [process.execPath, join(root, "scripts", "build.mjs")],
 };

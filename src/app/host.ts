@@ -1,4 +1,5 @@
 /** The entry of a host process; spawned by an engine, spoken to over its control channel. */
+import { join } from "node:path";
 import { runHost } from "#runtime/host/host.ts";
 import { BUILT_IN_CONTRACTS } from "./built-in-contracts.ts";
 import { variable } from "./config.ts";
@@ -20,6 +21,6 @@ runHost({
       return createServicesFront(context, loadService, setHostConnection);
     }
     const { createGateway } = await import("#runtime/gateway/gateway.ts");
-    return createGateway(context, Object.values(BUILT_IN_CONTRACTS));
+    return createGateway(context, Object.values(BUILT_IN_CONTRACTS), join(import.meta.dirname, "page"));
   },
 });

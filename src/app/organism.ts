@@ -119,7 +119,7 @@ export async function runOrganism(options: OrganismOptions): Promise<void> {
 
   const url = gatewayUrlOf(config, engine.topology);
   runFile.address(url);
-  options.onReady({ url, urlWithToken: `${url}/docs?token=${token}`, startMs: performance.now() - began });
+  options.onReady({ url, urlWithToken: `${url}/#token=${token}`, startMs: performance.now() - began });
   const changes = await openChangeReporter({
     database,
     topology: engine.topology,

@@ -150,7 +150,7 @@ describe("seedcore up on Ray", () => {
   // Everybody else on the cluster, Python too, comes this way.
   it("answers through Serve's own proxy, to whoever has a token and to nobody else", { tags: ["smoke"] }, async () => {
     const { urlWithToken } = await organism.json<{ urlWithToken: string }>("up");
-    const token = new URL(urlWithToken).searchParams.get("token") ?? "";
+    const token = urlWithToken.split("#token=")[1] ?? "";
     const ask = (authorization?: string) =>
       request(`${cluster.serveUrl}/scene/ml/valve/calibrate`, {
         method: "POST",
@@ -196,7 +196,7 @@ describe("seedcore up on Ray", () => {
       expect(await other.json("task", "list")).toMatchObject({ tasks: [] });
       // A token of one opens nothing of the other.
       const { urlWithToken } = await organism.json<{ urlWithToken: string }>("up");
-      const token = new URL(urlWithToken).searchParams.get("token") ?? "";
+      const token = urlWithToken.split("#token=")[1] ?? "";
       const { address } = replicas.find(({ host }) => host === "gateway") ?? { address: "" };
       const refused = await request(`${address}/-/topology`, { headers: { authorization: `Bearer ${token}` } });
       expect(refused.statusCode).toBe(401);

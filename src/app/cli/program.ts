@@ -166,6 +166,14 @@ Environment: SEEDCORE_HOME, SEEDCORE_NS, SEEDCORE_PORT, NO_COLOR, SEEDCORE_DEBUG
     () => import("./commands/report.ts"),
   );
   calls(
+    define(program, "agents", "The organs, their agents, and what those have learned to do.", ["seedcore agents"]),
+    () => import("./commands/agents.ts"),
+  );
+  calls(
+    define(program, "graph", "Who calls whom among your own services, and what is to blame.", ["seedcore graph"]),
+    () => import("./commands/graph.ts"),
+  );
+  calls(
     define(program, "approve [id]", "Approve or reject what was proposed; without an id, list what waits.", [
       "seedcore approve",
       "seedcore approve act_01k…",

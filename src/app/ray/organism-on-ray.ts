@@ -151,7 +151,7 @@ export async function startOnRay(options: RayStartOptions): Promise<RayStarted> 
     const gatewayUrl = gatewayOf(engine);
     return {
       gatewayUrl,
-      urlWithToken: `${gatewayUrl}/docs?token=${token}`,
+      urlWithToken: `${gatewayUrl}/#token=${token}`,
       startMs: performance.now() - began,
       rayVersion: cluster.version,
       nodes: cluster.nodes,

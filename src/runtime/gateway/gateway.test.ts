@@ -1,6 +1,10 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, createServer, type IncomingMessage, type ServerResponse, request as send } from "node:http";
 import { type AddressInfo, connect as connectSocket, Server as NetServer } from "node:net";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { brotliCompressSync } from "node:zlib";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { systemClock } from "#core/clock.ts";
 import { defineContract, procedure, type Scope } from "#core/contract.ts";
@@ -52,6 +56,12 @@ const store = defineContract("store", {
 const pair = createKeyPair();
 const cleanups: (() => unknown)[] = [];
 let topology: FakeTopology;
+const pageFolder = mkdtempSync(join(tmpdir(), "seedcore-page-"));
+mkdirSync(join(pageFolder, "assets"));
+writeFileSync(join(pageFolder, "index.html"), "<!doctype html><title>Page</title>");
+writeFileSync(join(pageFolder, "assets", "index-1.js"), "let a");
+writeFileSync(join(pageFolder, "assets", "index-1.js.br"), brotliCompressSync("let a"));
+afterAll(() => rmSync(pageFolder, { recursive: true }));
 let gateway: Front;
 let url: string;
 let token: string;
@@ -88,6 +98,7 @@ beforeEach(async () => {
       notReady() {},
     },
     [store],
+    pageFolder,
   );
   url = await gateway.listen();
 });
@@ -460,9 +471,7 @@ describe("its own addresses", () => {
 
   test("the description and its page", async () => {
     expect((await ask("/openapi.json")).json()).toMatchObject({ openapi: "3.1.0" });
-    const page = await ask(`/docs?token=${token}`, { headers: { authorization: "" } });
-    expect(page.status).toBe(401);
-    const clicked = await fetchPage(`/docs?token=${token}`);
+    const clicked = await ask("/docs");
     expect(clicked.text).toContain("Stores a thing.");
     expect(clicked.headers["content-security-policy"]).toContain("default-src 'none'");
   });
@@ -500,25 +509,6 @@ describe("its own addresses", () => {
     expect(await changed).toEqual(["b"]);
   });
 });
-
-async function fetchPage(path: string): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    send(`${url}${path}`, (response) => {
-      let text = "";
-      response.on("data", (piece: Buffer) => (text += piece.toString()));
-      response.on("end", () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          text,
-          json: () => JSON.parse(text) as never,
-        }),
-      );
-    })
-      .on("error", reject)
-      .end();
-  });
-}
 
 describe("readiness", () => {
   // What connection.isHealthy() and whoever stands before the gateway ask: a database that is down must show here.
@@ -602,4 +592,73 @@ test("an answer that comes before the body was read arrives, and leaves the conn
     expect(await sent("/store/things", "POST", Buffer.alloc(32_000_000))).toBe(415);
     expect(await sent("/-/ping", "GET")).toBe(200);
   }
+});
+
+describe("the page", () => {
+  const bare = { authorization: "" };
+  const get = (path: string, headers: Record<string, string> = {}) => ask(path, { headers: { ...bare, ...headers } });
+
+  test("is for anybody, guarded, and never kept; its parts are kept for ever", async () => {
+    const page = await get("/");
+    expect(page).toMatchObject({ status: 200, text: "<!doctype html><title>Page</title>" });
+    expect(page.headers["content-security-policy"]).toMatch(/default-src 'none'.*frame-ancestors 'none'/);
+    expect(page.headers["cache-control"]).toBe("no-store");
+    const script = await get("/assets/index-1.js");
+    expect(script).toMatchObject({ status: 200, text: "let a" });
+    expect(script.headers["cache-control"]).toContain("immutable");
+    const compressed = await get("/assets/index-1.js", { "accept-encoding": "gzip, br" });
+    expect(compressed.headers["content-encoding"]).toBe("br");
+  });
+
+  // Anything else of the disk would be a hole.
+  test.each(["/assets/../index.html", "/assets/%2e%2e/%2e%2e/etc/passwd", "/assets/index-1.js.br", "/assets/"])(
+    "gives nothing else away: %s",
+    async (path) => {
+      expect((await ask(path)).status).toBe(404);
+      expect((await get(path)).status).toBe(401);
+    },
+  );
+});
+
+describe("a session", () => {
+  async function signIn(): Promise<string> {
+    const answer = await ask("/-/session", { method: "POST" });
+    expect(answer.status).toBe(200);
+    const [cookie = ""] = answer.headers["set-cookie"] ?? [];
+    // A script that reads it, or another site that sends it, would be as good as the token.
+    expect(cookie).toMatch(/^seedcore-\d+=[\w-]{43}; HttpOnly; SameSite=Strict; Path=\/; Max-Age=43200$/);
+    return cookie.split(";")[0] ?? "";
+  }
+  const withCookie = (cookie: string, more: Record<string, string> = {}) => ({ authorization: "", cookie, ...more });
+
+  test("stands for the token until it ends", async () => {
+    const cookie = await signIn();
+    expect(cookie).not.toContain(token);
+    const who = await ask("/-/session", { headers: withCookie(cookie) });
+    expect(who.json()).toEqual({ subject: "ada", scopes: ["read", "operate"] });
+    const ended = await ask("/-/session", { method: "DELETE", headers: withCookie(cookie) });
+    expect(ended).toMatchObject({ status: 204 });
+    expect(ended.headers["set-cookie"]?.[0]).toContain("Max-Age=0");
+    expect((await ask("/-/session", { headers: withCookie(cookie) })).status).toBe(401);
+  });
+
+  // The browser sends the cookie along with what a page of another origin on the same machine asks for.
+  test("is not honoured for what another page has caused", async () => {
+    const cookie = await signIn();
+    for (const site of ["same-site", "cross-site"]) {
+      expect((await ask("/-/session", { headers: withCookie(cookie, { "sec-fetch-site": site }) })).status).toBe(401);
+    }
+    expect((await ask("/-/session", { headers: withCookie(cookie, { "sec-fetch-site": "same-origin" }) })).status).toBe(
+      200,
+    );
+    const foreign = withCookie(cookie, { origin: "http://127.0.0.1:1" });
+    expect((await ask("/-/session", { method: "DELETE", headers: foreign })).status).toBe(403);
+  });
+
+  test("is nobody's without a token, or with an invented cookie", async () => {
+    expect((await ask("/-/session", { method: "POST", headers: { authorization: "" } })).status).toBe(401);
+    const invented = `seedcore-${new URL(url).port}=${"a".repeat(43)}`;
+    expect((await ask("/-/session", { headers: withCookie(invented) })).status).toBe(401);
+    expect((await ask("/-/session", { headers: withCookie("seedcore-1=; =;;; %") })).status).toBe(401);
+  });
 });

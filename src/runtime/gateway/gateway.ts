@@ -17,7 +17,9 @@ import { sendProblem } from "./problem-response.ts";
 import { ProxiedCall, type ProxyParts } from "./proxied-call.ts";
 import { readBody } from "./request-body.ts";
 import { createOffer } from "./offer.ts";
+import { readPageFiles } from "./page-files.ts";
 import type { RouteMatch } from "./route-table.ts";
+import { Sessions } from "./sessions.ts";
 import { TopologyPoll } from "./topology-poll.ts";
 
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -25,14 +27,22 @@ const PONG = '{"ok":true}';
 
 type Proceed = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** @param builtIn contracts it knows by itself; those of a person's own hosts it learns from the engine */
-export async function createGateway(context: HostContext, builtIn: readonly Contract[]): Promise<Front> {
+/**
+ * @param builtIn contracts it knows by itself; those of a person's own hosts it learns from the engine
+ * @param pageFolder of the built page
+ */
+export async function createGateway(
+  context: HostContext,
+  builtIn: readonly Contract[],
+  pageFolder: string,
+): Promise<Front> {
   const { assignment, clock, ids, random, topology, verifier } = context;
   const { spec } = assignment;
   const offered = createOffer(builtIn, context.engineStatus);
   const pools = createPools(topology);
   const parts: ProxyParts = { balancer: createBalancer(topology, clock, random), pools, topology, clock, random };
   const poll = new TopologyPoll(topology, clock);
+  const sessions = new Sessions(clock);
   const running = new Set<ProxiedCall>();
   const metrics = createGatewayMetrics(context.metrics, () => running.size);
   const maxRunning = spec.maxConcurrency + spec.maxQueue;
@@ -119,6 +129,8 @@ export async function createGateway(context: HostContext, builtIn: readonly Cont
     offered,
     poll,
     pools,
+    sessions,
+    page: await readPageFiles(pageFolder),
     isDraining: () => draining,
     inFlight: () => running.size,
   });
@@ -132,6 +144,7 @@ export async function createGateway(context: HostContext, builtIn: readonly Cont
       sendProblem(response, toServiceError(error), correlationIdOf(request.headers, ids));
       return;
     }
+    sessions.recognise(request);
     if (offered().table.isOfService(request.url ?? "")) admit(request, response, forward);
     else if (request.url === "/-/ping" && request.method === "GET") admit(request, response, ping);
     else own.routing(request, response);

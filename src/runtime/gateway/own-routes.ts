@@ -13,13 +13,17 @@ import { nothingAt } from "../host/what-exists.ts";
 import type { Replica } from "../topology.ts";
 import { type Exposition, mergeExpositions } from "./metrics-merge.ts";
 import type { Offer } from "./offer.ts";
+import type { PageFiles } from "./page-files.ts";
 import { problemHeaders } from "./problem-response.ts";
+import type { Sessions } from "./sessions.ts";
 import type { TopologyPoll } from "./topology-poll.ts";
 
 export interface OwnRoutesDeps extends HostContext {
   readonly offered: () => Offer;
   readonly poll: TopologyPoll;
   readonly pools: Pools;
+  readonly page: PageFiles;
+  readonly sessions: Sessions;
   readonly isDraining: () => boolean;
   /** Requests to services under way. */
   readonly inFlight: () => number;
@@ -50,10 +54,11 @@ export function createOwnRoutes(deps: OwnRoutesDeps): FastifyInstance {
     refuse(request, reply, nothingAt(deps.offered().plans, request.method, request.url)),
   );
   app.addHook("onRequest", (request, reply, proceed) => {
-    if (OPEN_PATHS.has(request.url)) return proceed();
+    // The page holds nothing secret, and who is not signed in must get it to do so.
+    if (OPEN_PATHS.has(request.url) || deps.page.find(request.url) !== undefined) return proceed();
     reply.header(HEADERS.replica, replicaId);
     try {
-      const caller = verifier.verify(request.headers.authorization ?? tokenInAddress(request));
+      const caller = verifier.verify(request.headers.authorization);
       if (!(caller instanceof Promise)) {
         request.caller = caller;
         return proceed();
@@ -73,6 +78,24 @@ export function createOwnRoutes(deps: OwnRoutesDeps): FastifyInstance {
     const isReady = !deps.isDraining() && (await isOrganismReady());
     return reply.code(isReady ? 200 : 503).send();
   });
+  app.post("/-/session", (request, reply) => {
+    const { authorization = "" } = request.headers;
+    return reply.header("set-cookie", deps.sessions.open(request.raw, authorization)).send(toSession(request));
+  });
+  app.get("/-/session", (request, reply) => reply.send(toSession(request)));
+  app.delete("/-/session", (request, reply) =>
+    reply.code(204).header("set-cookie", deps.sessions.end(request.raw)).send(),
+  );
+  const sendPage = (request: FastifyRequest, reply: FastifyReply) => {
+    const file = deps.page.find(request.url);
+    if (file === undefined) return refuse(request, reply, nothingAt(deps.offered().plans, request.method, request.url));
+    reply.headers(file.headers);
+    const takesBrotli = /\bbr\b/.test(request.headers["accept-encoding"] ?? "");
+    if (file.brotli === undefined || !takesBrotli) return reply.send(file.content);
+    return reply.header("content-encoding", "br").send(file.brotli);
+  };
+  app.get("/", sendPage);
+  app.get("/assets/*", sendPage);
   app.get("/-/topology", (request, reply) => {
     const { after, epoch } = request.query as { after?: string; epoch?: string };
     const left = new AbortController();
@@ -148,11 +171,8 @@ function createReadiness({ topology, pools, clock, assignment }: OwnRoutesDeps):
   };
 }
 
-/** A person opens the page by a link, and a link has no headers. Only for the page: it holds nothing secret. */
-function tokenInAddress(request: FastifyRequest): string | undefined {
-  if (!request.url.startsWith("/docs?")) return undefined;
-  const { token } = request.query as { token?: unknown };
-  return typeof token === "string" ? `Bearer ${token}` : undefined;
+function toSession({ caller }: FastifyRequest): { subject: string; scopes: string[] } {
+  return { subject: caller.subject, scopes: [...caller.scopes] };
 }
 
 /** A replica's metrics, and whether they could be had. */

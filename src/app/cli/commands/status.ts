@@ -25,6 +25,7 @@ export async function run(context: CommandContext): Promise<ExitCode> {
     gatewayUrl,
     tasks: work.tasks,
     incidents: work.incidents,
+    actions: work.actions,
     decisionP50Ms: work.decisionP50Ms,
   });
 
@@ -48,7 +49,11 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   if (work.decisionP50Ms !== null)
     output.line(`decisions  ${formatDuration(work.decisionP50Ms)} from noticing to deciding (median)`);
 
-  if (work.incidents.open > 0) output.hint("", "Next: seedcore incidents --open");
+  const waiting = work.actions.proposed ?? 0;
+  if (waiting > 0) output.line(`approvals  ${output.style("yellow", `${formatCount(waiting)} waiting for you`)}`);
+
+  if (waiting > 0) output.hint("", "Next: seedcore approve");
+  else if (work.incidents.open > 0) output.hint("", "Next: seedcore incidents --open");
   else if (platform.sources.length === 0) output.hint("", "Next: seedcore watch host services");
   else output.hint("", "Next: seedcore watch FILE.csv");
   return EXIT.ok;

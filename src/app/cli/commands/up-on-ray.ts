@@ -28,7 +28,7 @@ export async function upOnRay(context: CommandContext, address: string, options:
   output.data({ namespace: home.namespace, url: gatewayUrl, urlWithToken, startMs, rayVersion, nodes, replicas });
   output.line();
   output.line(`Ready after ${formatDuration(startMs)}: ${output.style("bold", gatewayUrl)}`);
-  output.line(`API in a browser: ${urlWithToken}`);
+  output.line(`In a browser: ${urlWithToken}`);
   output.line();
   output.table(
     [{ title: "HOST" }, { title: "NODE" }, { title: "PID", align: "right" }, { title: "ADDRESS" }],

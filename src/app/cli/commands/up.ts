@@ -63,7 +63,7 @@ function printReady(output: Output, home: Home, ready: OrganismReady, pid: numbe
   });
   output.line();
   output.line(`Ready after ${formatDuration(ready.startMs)}: ${output.style("bold", ready.url)}`);
-  output.line(`API in a browser: ${ready.urlWithToken}`);
+  output.line(`In a browser: ${ready.urlWithToken}`);
   output.hint(
     "",
     "Try:",

@@ -1,0 +1,97 @@
+/** What the page knows of the organism, kept fresh while somebody looks. */
+import { type Signal, signal } from "@preact/signals";
+import { call, type Output, Refusal } from "./api.ts";
+import { session } from "./session.ts";
+
+export type Incident = Output<"coordinator.listIncidents">["incidents"][number];
+export type IncidentDetail = Output<"coordinator.getIncident">;
+export type Action = Output<"coordinator.listActions">["actions"][number];
+export type Task = Output<"coordinator.listTasks">["tasks"][number];
+export type Graph = Output<"telemetry.callGraph">;
+export type Status = Output<"telemetry.status">;
+export type Agent = Output<"state.agents">["agents"][number];
+export type Organ = Output<"organism.organs">["organs"][number];
+
+export const status = signal<Status | undefined>(undefined);
+export const graph = signal<Graph | undefined>(undefined);
+/** Newest first. */
+export const incidents = signal<readonly Incident[] | undefined>(undefined);
+export const actions = signal<readonly Action[] | undefined>(undefined);
+/** What fails now, in a sentence; empty while all is well. */
+export const trouble = signal("");
+export const nowMs = signal(Date.now());
+
+const MOST_INCIDENTS = 200;
+const MOST_ACTIONS = 500;
+
+/** Calls `work` now and every `ms` while the page is seen; what it returns ends that. */
+export function every(ms: number, work: () => Promise<void>): () => void {
+  let timer: number | undefined;
+  let isOver = false;
+  const turn = async () => {
+    clearTimeout(timer);
+    if (isOver) return;
+    if (document.visibilityState === "visible") await attempt(work);
+    if (!isOver) timer = window.setTimeout(turn, ms);
+  };
+  const seen = () => {
+    if (document.visibilityState === "visible") void turn();
+  };
+  document.addEventListener("visibilitychange", seen);
+  void turn();
+  return () => {
+    isOver = true;
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", seen);
+  };
+}
+
+async function attempt(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+    trouble.value = "";
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 401) session.value = null;
+    trouble.value = error instanceof Refusal ? error.message : "The organism does not answer. Trying again.";
+  }
+}
+
+/** Keeps everything that every view shows; what it returns ends that. */
+export function follow(): () => void {
+  const ends = [
+    every(1_000, async () => void (nowMs.value = Date.now())),
+    every(2_000, () => into(status, call("telemetry.status", {}))),
+    every(2_000, () => into(graph, call("telemetry.callGraph", {}))),
+    every(10_000, async () => {
+      const [{ incidents: found }] = await Promise.all([
+        call("coordinator.listIncidents", { limit: MOST_INCIDENTS }),
+        refreshActions(),
+      ]);
+      incidents.value = found;
+    }),
+    watchIncidents(),
+  ];
+  return () => ends.forEach((end) => end());
+}
+
+export async function refreshActions(): Promise<void> {
+  actions.value = (await call("coordinator.listActions", { limit: MOST_ACTIONS })).actions;
+}
+
+/** The stream of incidents: each as it opens or changes. The browser connects again by itself. */
+function watchIncidents(): () => void {
+  const stream = new EventSource("/coordinator/incidents/live");
+  stream.onmessage = ({ data }: MessageEvent<string>) => {
+    const incident = JSON.parse(data) as Incident;
+    const others = (incidents.value ?? []).filter(({ id }) => id !== incident.id);
+    incidents.value = [incident, ...others]
+      .sort((a, b) => b.openedAtMs - a.openedAtMs || (a.id < b.id ? 1 : -1))
+      .slice(0, MOST_INCIDENTS);
+    void attempt(refreshActions);
+  };
+  return () => stream.close();
+}
+
+async function into<T>(target: Signal<T | undefined>, answer: Promise<T>): Promise<void> {
+  target.value = await answer;
+}

@@ -1,0 +1,99 @@
+/** A series over time, with what was noticed marked on it and what was routine shaded. */
+import { useEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import { number } from "../format.ts";
+import { colour, theme } from "../theme.ts";
+
+export interface Mark {
+  readonly atMs: number;
+  readonly expected: number;
+  readonly spread: number;
+}
+
+export interface ChartProps {
+  readonly title: string;
+  /** Oldest first. */
+  readonly points: readonly (readonly [atMs: number, value: number])[];
+  readonly marks: readonly Mark[];
+  readonly height?: number;
+}
+
+const SPREADS = 4;
+
+export function Chart({ title, points, marks, height = 180 }: ChartProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot>(undefined);
+  const shown = useRef(marks);
+  shown.current = marks;
+
+  useEffect(() => {
+    const element = box.current;
+    if (element === null) return;
+    plot.current = new uPlot(
+      optionsOf(element.clientWidth, height, () => shown.current),
+      dataOf(points),
+      element,
+    );
+    const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height }));
+    resized.observe(element);
+    return () => {
+      resized.disconnect();
+      plot.current?.destroy();
+      plot.current = undefined;
+    };
+  }, [theme.value, height]);
+  useEffect(() => plot.current?.setData(dataOf(points)), [points]);
+
+  const last = points.at(-1);
+  const values = points.map(([, value]) => value);
+  const spoken =
+    last === undefined
+      ? `${title}: no points.`
+      : `${title}: now ${number(last[1])}, between ${number(Math.min(...values))} and ${number(Math.max(...values))}; ${marks.length} noticed.`;
+  return <div class="chart" role="img" aria-label={spoken} ref={box} />;
+}
+
+const dataOf = (points: ChartProps["points"]): uPlot.AlignedData => [
+  points.map(([atMs]) => atMs / 1_000),
+  points.map(([, value]) => value),
+];
+
+function optionsOf(width: number, height: number, marks: () => readonly Mark[]): uPlot.Options {
+  const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+  return {
+    width,
+    height,
+    legend: { show: false },
+    cursor: { y: false },
+    scales: { x: { time: true } },
+    axes: [axis, { ...axis, size: 56, values: (_plot, splits) => splits.map(number) }],
+    series: [{}, { stroke: colour("--accent"), width: 1.5, points: { show: false } }],
+    hooks: { drawClear: [(plot) => draw(plot, marks())] },
+  };
+}
+
+function draw(plot: uPlot, marks: readonly Mark[]): void {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  const newest = marks.at(-1);
+  if (newest !== undefined) {
+    const top = plot.valToPos(newest.expected + SPREADS * newest.spread, "y", true);
+    const bottom = plot.valToPos(newest.expected - SPREADS * newest.spread, "y", true);
+    ctx.fillStyle = colour("--routine");
+    ctx.fillRect(bbox.left, top, bbox.width, bottom - top);
+  }
+  ctx.strokeStyle = colour("--bad");
+  ctx.lineWidth = 2 * devicePixelRatio;
+  ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+  for (const { atMs } of marks) {
+    const x = plot.valToPos(atMs / 1_000, "x", true);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
+}

@@ -1,0 +1,44 @@
+import { useState } from "preact/hooks";
+import { call } from "../api.ts";
+import { causeName, duration, percent, skillName } from "../format.ts";
+import { type Action, nowMs, refreshActions } from "../live.ts";
+import { linkTo } from "../place.ts";
+import { may } from "../session.ts";
+import { Ask } from "./ask.tsx";
+
+/** What waits for a person, with the two answers. */
+export function Proposal({ action }: { readonly action: Action }) {
+  const [reason, setReason] = useState("");
+  const decide = (approve: boolean) => async () => {
+    await call("coordinator.decideAction", { id: action.id, approve, reason }).finally(refreshActions);
+  };
+  const { cause, expiresAtMs, predictedDeltaE } = action;
+  return (
+    <article class="card" aria-label={`Proposed: ${skillName(action)}`}>
+      <p class="row-head">
+        <strong>{skillName(action)}</strong>
+      </p>
+      <p class="quiet">
+        {causeName(cause)}
+        {cause === null ? "" : `, ${percent(cause.confidence)} sure`}; rule “{action.rule}”
+        {predictedDeltaE === null ? "" : `; expected ΔE ${predictedDeltaE.toFixed(2)}`}
+        {expiresAtMs === null ? "" : `; expires in ${duration(expiresAtMs - nowMs.value)}`}.{" "}
+        <a href={linkTo("incidents", action.incidentId)}>See the incident</a>
+      </p>
+      {may("approve") ? (
+        <div class="answer">
+          <input
+            aria-label="Why (may be left out)"
+            placeholder="Why (may be left out)"
+            value={reason}
+            onInput={({ currentTarget }) => setReason(currentTarget.value)}
+          />
+          <Ask label="Approve" kind="primary" work={decide(true)} />
+          <Ask label="Reject" work={decide(false)} />
+        </div>
+      ) : (
+        <p class="quiet">Your token has no scope to approve.</p>
+      )}
+    </article>
+  );
+}

@@ -1,0 +1,188 @@
+/** One incident: what happened, why, what was done, and whether it helped. */
+import { useSignal, useSignalEffect } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { call } from "../api.ts";
+import { causeName, clock, day, percent, skillName } from "../format.ts";
+import { type Action, type IncidentDetail, incidents } from "../live.ts";
+import { Ask } from "../parts/ask.tsx";
+import { Badge } from "../parts/badge.tsx";
+import { Proposal } from "../parts/proposal.tsx";
+import { SeriesChart } from "../parts/series-chart.tsx";
+import { linkTo } from "../place.ts";
+import { may } from "../session.ts";
+
+const MOST_CHARTS = 4;
+
+export function IncidentView({ id }: { readonly id: string }) {
+  const detail = useSignal<IncidentDetail | undefined>(undefined);
+  const problem = useSignal("");
+  const load = async () => {
+    try {
+      detail.value = await call("coordinator.getIncident", { id });
+      problem.value = "";
+    } catch (error) {
+      problem.value = (error as Error).message;
+    }
+  };
+  useEffect(() => void load(), [id]);
+  // The stream says that it changed, with what people see in lists; the whole is asked for.
+  useSignalEffect(() => {
+    if (incidents.value?.some((one) => one.id === id && one.updatedAtMs !== detail.peek()?.updatedAtMs)) void load();
+  });
+  const incident = detail.value;
+  if (problem.value !== "") return <p class="empty">{problem.value}</p>;
+  if (incident === undefined) return <p class="empty">Loading …</p>;
+  const proposed = incident.actions.filter(({ state }) => state === "proposed");
+  return (
+    <>
+      <p class="quiet">
+        <a href={linkTo("incidents")}>Incidents</a> / {id}
+      </p>
+      <h1>{incident.title}</h1>
+      <p>
+        <Badge of={incident.state} /> <Badge of={incident.severity} /> began {day(incident.openedAtMs)}
+        {incident.resolvedAtMs === null ? "" : `, over ${day(incident.resolvedAtMs)}`}
+      </p>
+      {proposed.map((action) => (
+        <Proposal key={action.id} action={action} />
+      ))}
+      <Why incident={incident} />
+      <Done actions={incident.actions.filter(({ state }) => state !== "proposed")} />
+      <Story incident={incident} />
+      <Charts incident={incident} />
+      <Label incident={incident} onChange={load} />
+    </>
+  );
+}
+
+function Why({ incident }: { readonly incident: IncidentDetail }) {
+  const { diagnosis, cause } = incident;
+  if (diagnosis === null) return null;
+  const most = Math.max(1, ...diagnosis.cause.reasons.map(({ weight }) => Math.abs(weight)));
+  const others = diagnosis.alternatives.slice(0, 4);
+  return (
+    <section>
+      <h2>Why</h2>
+      <p>
+        <strong>{causeName(cause)}</strong>
+        {cause === null || cause.kind === "unknown" ? "" : `, ${percent(cause.confidence)} sure`}. {diagnosis.thought}
+      </p>
+      <ul class="reasons" aria-label="Reasons, by weight">
+        {diagnosis.cause.reasons.map(({ text, weight }) => (
+          <li key={text}>
+            <span class="weight">
+              <meter
+                min={0}
+                max={most}
+                value={Math.abs(weight)}
+                class={weight < 0 ? "against" : ""}
+                aria-hidden="true"
+              />
+              {weight < 0 ? "−" : "+"}
+              {Math.abs(weight).toFixed(1)}
+            </span>
+            {text}
+          </li>
+        ))}
+      </ul>
+      {others.length > 0 && (
+        <p class="quiet">
+          Or: {others.map((other) => `${causeName(other)} (${percent(other.confidence)})`).join(", ")}.
+        </p>
+      )}
+      <p class="quiet">
+        {diagnosis.proposedSolution} {diagnosis.missing.length === 0 ? "" : `Missing: ${diagnosis.missing.join(" ")}`}
+      </p>
+    </section>
+  );
+}
+
+function Done({ actions }: { readonly actions: readonly Action[] }) {
+  if (actions.length === 0) return null;
+  return (
+    <section>
+      <h2>Decided and done</h2>
+      <ul class="rows">
+        {actions.map((action) => (
+          <li key={action.id} class="row">
+            <span class="row-head">
+              <Badge of={action.state} /> <strong>{skillName(action)}</strong>
+            </span>
+            <span class="quiet">
+              {action.reason}{" "}
+              {action.predictedDeltaE === null ? "" : `Expected ΔE ${action.predictedDeltaE.toFixed(2)}`}
+              {action.measuredDeltaE === null ? "" : `, measured ${action.measuredDeltaE.toFixed(2)}`}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Story({ incident }: { readonly incident: IncidentDetail }) {
+  return (
+    <section>
+      <h2>What happened</h2>
+      <ol class="story">
+        {incident.story.map(({ atMs, kind, text }, i) => (
+          <li key={i} class={kind}>
+            <time dateTime={new Date(atMs).toISOString()} title={day(atMs)}>
+              {clock(atMs)}
+            </time>
+            <span class="kind">{kind}</span>
+            <span>{text}</span>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+function Charts({ incident }: { readonly incident: IncidentDetail }) {
+  const groups = [
+    ...Map.groupBy(incident.crossings, ({ source, series }) => JSON.stringify([source, series])).values(),
+  ];
+  const aroundMs = [incident.openedAtMs - 120_000, (incident.resolvedAtMs ?? Date.now()) + 60_000] as const;
+  return (
+    <section>
+      <h2>Its series</h2>
+      {groups.slice(0, MOST_CHARTS).map((crossings) => {
+        const { source = "", series = "" } = crossings[0] ?? {};
+        const marks = crossings.map(({ startedAtMs, expected, spread }) => ({ atMs: startedAtMs, expected, spread }));
+        return (
+          <SeriesChart
+            key={`${source}/${series}`}
+            source={source}
+            series={series}
+            marks={marks}
+            aroundMs={aroundMs}
+            isLive={incident.state === "open"}
+          />
+        );
+      })}
+      {groups.length > MOST_CHARTS && <p class="quiet">And {groups.length - MOST_CHARTS} more.</p>}
+    </section>
+  );
+}
+
+function Label({ incident, onChange }: { readonly incident: IncidentDetail; readonly onChange: () => Promise<void> }) {
+  if (!may("operate")) return null;
+  const label = (value: "incident" | "not-an-incident") => async () => {
+    await call("coordinator.labelIncident", { id: incident.id, label: value });
+    await onChange();
+  };
+  return (
+    <section>
+      <h2>Was it one?</h2>
+      <p class="quiet">
+        {incident.label === null ? "Nobody has said. " : `It is labelled: ${incident.label}. `}
+        What was none makes its series that much harder to alarm.
+      </p>
+      <p class="answer">
+        <Ask label="An incident" work={label("incident")} />
+        <Ask label="Not an incident" work={label("not-an-incident")} />
+      </p>
+    </section>
+  );
+}

@@ -1,0 +1,81 @@
+/** Sessions of browsers: a token is shown once, then a cookie that no script reads stands for it on this gateway. */
+import { randomBytes } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Clock } from "#core/clock.ts";
+
+/** A session that nobody uses for so long is over. */
+const IDLE_MS = 12 * 3_600_000;
+/** Sessions at once; the one that was used least recently makes room. */
+const MAX_SESSIONS = 1_000;
+const ID_BYTES = 32;
+
+interface Session {
+  readonly authorization: string;
+  readonly usedAtMs: number;
+}
+
+/**
+ * Kept in memory: when the gateway restarts, people sign in again. The cookie names nothing but the session, so that another
+ * server on the same machine, which browsers send it to, too, learns no token.
+ */
+export class Sessions {
+  readonly #clock: Pick<Clock, "now">;
+  /** The one used least recently first. */
+  readonly #open = new Map<string, Session>();
+
+  constructor(clock: Pick<Clock, "now">) {
+    this.#clock = clock;
+  }
+
+  /** @returns the value of the `Set-Cookie` header. */
+  open(request: IncomingMessage, authorization: string): string {
+    this.end(request);
+    const id = randomBytes(ID_BYTES).toString("base64url");
+    const [oldest] = this.#open.keys();
+    if (oldest !== undefined && this.#open.size >= MAX_SESSIONS) this.#open.delete(oldest);
+    this.#open.set(id, { authorization, usedAtMs: this.#clock.now() });
+    return toCookie(request, id, IDLE_MS);
+  }
+
+  /** @returns the value of the `Set-Cookie` header that takes the cookie away. */
+  end(request: IncomingMessage): string {
+    this.#open.delete(idOf(request) ?? "");
+    return toCookie(request, "", 0);
+  }
+
+  /**
+   * Gives a request of the page the token of its session. Not one that another page has caused, whatever it carries, and not
+   * one that has a token of its own.
+   */
+  recognise(request: IncomingMessage): void {
+    const { authorization, "sec-fetch-site": site } = request.headers;
+    if ((authorization ?? "") !== "" || request.headers.cookie === undefined) return;
+    if (site !== undefined && site !== "same-origin" && site !== "none") return;
+    const id = idOf(request);
+    const session = id === undefined ? undefined : this.#open.get(id);
+    if (id === undefined || session === undefined) return;
+    const nowMs = this.#clock.now();
+    this.#open.delete(id);
+    if (nowMs - session.usedAtMs > IDLE_MS) return;
+    this.#open.set(id, { ...session, usedAtMs: nowMs });
+    request.headers.authorization = session.authorization;
+  }
+}
+
+/** Cookies know no ports, and there may be several organisms on one machine. */
+const nameOf = ({ socket }: IncomingMessage): string => `seedcore-${socket.localPort}`;
+
+function idOf(request: IncomingMessage): string | undefined {
+  const name = nameOf(request);
+  for (const part of (request.headers.cookie ?? "").split(";")) {
+    const [key, value] = part.trim().split("=", 2);
+    if (key === name) return value;
+  }
+  return undefined;
+}
+
+function toCookie(request: IncomingMessage, value: string, lifeMs: number): string {
+  // A proxy before us ends TLS.
+  const secure = request.headers["x-forwarded-proto"] === "https" ? "; Secure" : "";
+  return `${nameOf(request)}=${value}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${lifeMs / 1_000}${secure}`;
+}
