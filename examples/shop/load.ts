@@ -1,12 +1,32 @@
 /** People who buy: calls that come whenever they come, however long the answers take (an open loop, Poisson arrivals). */
-import { type Connection, connect } from "seedcore";
+import { type Connection, connect, defineContract, procedure, z } from "seedcore";
 import { front } from "./contracts.ts";
 
 const ITEMS = ["tea", "coffee", "cocoa", "sugar", "milk", "lemon"];
 
+const HURRY = { deadlineMs: 2_000 };
+
+/** The contract as a partner has it, who has not heard of the items. */
+const partnersFront = defineContract("shop-front", {
+  summary: "Where people buy.",
+  state: "none",
+  procedures: {
+    buy: procedure({
+      summary: "What a basket costs.",
+      method: "POST",
+      path: "/buy",
+      input: z.object({}),
+      output: z.object({ total: z.number() }),
+      idempotent: true,
+    }),
+  },
+});
+
 export interface Load {
   /** Calls per second from now on. */
   setRate(perS: number): void;
+  /** Which share of the calls orders nothing from now on: the shop refuses them. */
+  setBroken(share: number): void;
   readonly figures: { calls: number; failed: number };
   /** Resolves when what is under way has ended. */
   stop(): Promise<void>;
@@ -14,15 +34,18 @@ export interface Load {
 
 export function startLoad(connection: Connection, perS: number, random: () => number = Math.random): Load {
   const shop = connection.client(front);
+  const partner = connection.client(partnersFront);
   const figures = { calls: 0, failed: 0 };
   const underWay = new Set<Promise<void>>();
   let rate = perS;
+  let broken = 0;
   let timer: NodeJS.Timeout;
 
   const buy = async () => {
     figures.calls++;
-    const items = [ITEMS[Math.floor(random() * ITEMS.length)] ?? "tea"];
-    await shop.buy({ items }, { deadlineMs: 2_000 }).catch(() => figures.failed++);
+    const item = ITEMS[Math.floor(random() * ITEMS.length)] ?? "tea";
+    const order = random() < broken ? partner.buy({}, HURRY) : shop.buy({ items: [item] }, HURRY);
+    await order.catch(() => figures.failed++);
   };
   const next = () => {
     const waitMs = rate > 0 ? (-Math.log(1 - random()) * 1_000) / rate : 100;
@@ -39,6 +62,9 @@ export function startLoad(connection: Connection, perS: number, random: () => nu
     figures,
     setRate: (to) => {
       rate = to;
+    },
+    setBroken: (share) => {
+      broken = share;
     },
     async stop() {
       clearTimeout(timer);
