@@ -252,6 +252,23 @@ describe("nobody of the services is to blame", () => {
     expect(cause.service).toBeNull();
   });
 
+  // Somebody looked at the page more often: that was said to be the demand behind a leak.
+  it("least of all for who asks the organism itself", () => {
+    const evidence = evidenceOf({});
+    const graph = evidence.graph as CallGraph;
+    const figures = graph.services[0]?.before as ServiceFigures;
+    const coordinator = {
+      service: "coordinator",
+      host: "core",
+      isOwn: false,
+      replicas: { ready: 1, wanted: 1 },
+      before: { ...figures, requestsPerS: 1 },
+      now: { ...figures, requestsPerS: 5 },
+    };
+    const asked = { ...evidence, graph: { ...graph, services: [...graph.services, coordinator] } };
+    expect(diagnose(asked, asIs).cause.kind).toBe("unknown");
+  });
+
   it("for a planned deploy whose blip has passed", () => {
     const changes = [
       { id: "c1", kind: "deploy", target: "stock", summary: "2.0", atMs: START - 10_000, byOrganism: false },

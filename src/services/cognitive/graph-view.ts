@@ -16,7 +16,7 @@ export interface GraphView {
   readonly services: readonly Service[];
   /** The service and everything that calls it, directly or through others. */
   callersOf(service: string): ReadonlySet<string>;
-  /** Services that nobody of those known calls. */
+  /** A person's own services that nobody of those known calls; who asks the organism's parts is nobody's demand. */
   readonly entries: readonly Service[];
   trouble(service: string): readonly OwnTrouble[];
   /** How many times as long the median service takes by itself; 1 when that is not known of three at least. */
@@ -30,7 +30,8 @@ const LEAST_LATENCY_RISE_MS = 5;
 const LEAST_LATENCY_SHARE = 0.5;
 const LEAST_ERRORS_PER_S = 0.3;
 const LEAST_ERROR_SHARE = 0.02;
-const LEAST_MEMORY_RISE_MB = 24;
+/** A heap grows by dozens of megabytes before it is collected. */
+const LEAST_MEMORY_RISE_MB = 48;
 const LEAST_MEMORY_SHARE = 0.2;
 /** So that a fraction of a millisecond more makes no factor. */
 const FACTOR_FLOOR_MS = 1;
@@ -94,7 +95,7 @@ export function viewGraph(graph: CallGraph | null): GraphView {
   const trouble = new Map(services.map((one) => [one.service, troubleOf(one)]));
   return {
     services,
-    entries: services.filter(({ service }) => !called.has(service)),
+    entries: services.filter(({ service, isOwn }) => isOwn && !called.has(service)),
     trouble: (service) => trouble.get(service) ?? [],
     slowdown: factors.length <= LEAST_COMPARED ? 1 : Math.max(1, median(factors.map(({ factor }) => factor))),
     callersOf(service) {

@@ -307,7 +307,7 @@ function ofDemand({ graph, movements }: Scene): Candidate[] {
     return ratio !== undefined && (ratio >= DEMAND_RATIO || ratio <= 1 / DEMAND_RATIO) ? [{ entry, ratio }] : [];
   });
   const below = graph.services.flatMap((one) => {
-    const ratio = graph.demand(one);
+    const ratio = one.isOwn ? graph.demand(one) : undefined;
     return ratio !== undefined && ratio <= 1 / DEMAND_RATIO ? [{ entry: one, ratio }] : [];
   });
   const isTroubled = graph.services.some(({ service }) =>

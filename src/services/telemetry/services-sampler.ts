@@ -26,7 +26,7 @@ export type FetchLoad = (replica: Replica) => Promise<LoadReport>;
 /** Changes that matter to a person: calls per second, errors per second, milliseconds, megabytes. */
 const MINIMUM_CHANGE = { requests: 20, errors: 1, latency: 250, memory: 64 };
 /** Of a person's own services: they are what is watched over. */
-const OWN_MINIMUM_CHANGE = { requests: 5, errors: 0.5, latency: 5, memory: 24 };
+const OWN_MINIMUM_CHANGE = { requests: 5, errors: 0.5, latency: 5, memory: 64 };
 
 interface Look {
   readonly atMs: number;
