@@ -27,6 +27,8 @@ export const HostInfo = z.object({
   /** The resolved host spec. Values of environment variables are not shown. */
   spec: z.record(z.string(), z.json()),
   replicas: z.array(ReplicaInfo),
+  /** What `rollBackHost` leads to; null for one that has no version to go back to. */
+  previous: z.object({ version: z.string(), package: z.string() }).nullable().default(null),
 });
 
 /** A long-lived source: it runs inside the organism, once, and goes on after a restart. */
@@ -190,6 +192,15 @@ export const telemetry = defineContract("telemetry", {
         }),
       },
       deadlineMs: 240_000,
+      scope: "admin",
+    }),
+    rollBackHost: procedure({
+      summary: "Makes of a host of a person's own what it was before its last change; twice is there and back.",
+      method: "POST",
+      path: "/hosts/{host}/rollback",
+      input: z.object({ host: HostName }),
+      output: z.object({ host: z.string(), version: z.string(), previous: z.string(), generation: z.int() }),
+      errors: { UNKNOWN_HOST },
       scope: "admin",
     }),
     removeHost: procedure({

@@ -35,6 +35,28 @@ export function describeDesiredState(rig: StoreRig): void {
     await expect(desired.restart("none")).rejects.toMatchObject({ code: "NOT_FOUND" });
   });
 
+  // The way back from a deploy that starts well and works badly.
+  it("goes back to what a host was before, and forth again, with as many replicas as it has", async () => {
+    const desired = createDesiredState(await rig.open([desiredStateSchema]), systemClock);
+    await desired.put(spec);
+    await expect(desired.rollBack("core")).rejects.toMatchObject({ code: "CONFLICT" });
+    const next = { ...spec, version: "2" };
+    await desired.put(next);
+    await desired.scale("core", 3);
+    await desired.restart("core");
+    const again = createDesiredState(await rig.open(), systemClock);
+    expect(await again.rollBack("core")).toMatchObject({ spec: { version: "1", replicas: 3 }, generation: 4 });
+    expect(await again.rollBack("core")).toMatchObject({ spec: { version: "2", replicas: 3 }, generation: 5 });
+    // A third did not start, and the second was put back.
+    await again.put({ ...next, version: "3", replicas: 3 });
+    await again.put({ ...next, replicas: 3 });
+    await expect(again.rollBack("core")).rejects.toMatchObject({ code: "CONFLICT" });
+    await again.remove("core");
+    await expect(again.rollBack("core")).rejects.toMatchObject({ code: "NOT_FOUND" });
+    await again.put(spec);
+    await expect(again.rollBack("core")).rejects.toMatchObject({ code: "CONFLICT" });
+  });
+
   // Whoever drives a rollout may be killed at any time: what was decided must be there for the next.
   it("keeps a rollout over a restart, and makes its version the present one at the end", async () => {
     const desired = createDesiredState(await rig.open([desiredStateSchema]), systemClock);

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { type CommandResult, TestOrganism } from "./organism.ts";
 
 const GREETER = readFileSync(join(import.meta.dirname, "../../examples/greeter/service.ts"), "utf8");
@@ -37,9 +37,24 @@ describe("a service of one's own", () => {
     write({ "service.ts": GREETER.replace('"Hello"', '"Good day"') });
     expect(await deploy()).toMatchObject({ changed: true, generation: 2 });
     expect(await call("greeter.greet", "--name", "Ada")).toMatchObject({ text: "Good day Ada" });
+    const back = JSON.parse((await organism.run("rollback", "greeter", "--json")).stdout) as { generation: number };
+    expect(back.generation).toBe(3);
+    await vi.waitFor(
+      async () => expect(await call("greeter.greet", "--name", "Ada")).toMatchObject({ text: "Hello Ada" }),
+      { timeout: 20_000 },
+    );
+    // The same leads forth again.
+    expect((await organism.run("rollback", "greeter")).code).toBe(0);
+    await vi.waitFor(
+      async () => expect(await call("greeter.greet", "--name", "Ada")).toMatchObject({ text: "Good day Ada" }),
+      { timeout: 20_000 },
+    );
     isOver = true;
     await caller;
     expect(statuses).toEqual(new Set([200]));
+    const builtIn = await organism.run("rollback", "ml", "--json");
+    expect(builtIn.code).toBe(1);
+    expect(errorOf(builtIn).message).toContain("part of SeedCore");
 
     await organism.run("down");
     await organism.up();

@@ -19,6 +19,7 @@ export function createMemoryDesiredState(): DesiredState {
     },
     scale: async (host, replicas) => row.toDesired(change(host, row.scale(host, replicas))),
     restart: async (host) => row.toDesired(change(host, row.restart(host))),
+    rollBack: async (host) => row.toDesired(change(host, row.rollBack(host))),
     startRollout: async (host, toNext, plan) => row.toDesired(change(host, row.startRollout(host, toNext, plan))),
     async changeRollout(host, how) {
       const changed = change(host, row.changeRollout(how));

@@ -77,6 +77,7 @@ const NO_DESIRED_STATE: DesiredState = {
   startRollout: (name) => Promise.reject(new ServiceError("NOT_FOUND", `There is no host "${name}".`)),
   changeRollout: async () => undefined,
   restart: (host) => Promise.reject(new ServiceError("NOT_FOUND", `There is no host "${host}".`)),
+  rollBack: (host) => Promise.reject(new ServiceError("NOT_FOUND", `There is no host "${host}".`)),
 };
 
 /** Starts the three services and makes this box the owner of the coordinator. */

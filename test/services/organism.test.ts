@@ -249,7 +249,7 @@ describe("hosts", () => {
   const draining: ReplicaState = { kind: "draining", sinceMs: 0 };
 
   /** An engine of one host whose replicas the test sets. */
-  function engineOf(host: { replicas: [string, ReplicaState][]; generation: number }, wanted = 1) {
+  function engineOf(host: { replicas: [string, ReplicaState][]; generation: number; version?: string }, wanted = 1) {
     const spec = () => HostSpec.parse({ name: "core", services: ["coordinator"], replicas: wanted, drainMs: 400 });
     const row = () => ({ spec: spec(), generation: host.generation, revision: 1 });
     const unknown = (name: string) => Promise.reject(new ServiceError("NOT_FOUND", `There is no host "${name}".`));
@@ -264,6 +264,11 @@ describe("hosts", () => {
       },
       startRollout: (name) => unknown(name),
       changeRollout: (name) => unknown(name),
+      rollBack: async (name) => {
+        if (name !== "core") return unknown(name);
+        const back = { ...spec(), version: "0" };
+        return { spec: back, previous: spec(), generation: host.generation + 1, revision: 2 };
+      },
       restart: async (name) => {
         if (name !== "core") return unknown(name);
         return { ...row(), generation: host.generation + 1 };
@@ -278,7 +283,7 @@ describe("hosts", () => {
           replicas: host.replicas.map(([id, state]) => ({
             id,
             pid: 1,
-            version: "1",
+            version: host.version ?? "1",
             generation: 1,
             restarts: 0,
             state,
@@ -303,6 +308,26 @@ describe("hosts", () => {
       effect: { state: "confirmed" },
       result: { generation: 2 },
       change: { kind: "restart", target: "core" },
+    });
+  });
+
+  // What is ready of the present version is no sign that the way back was taken.
+  it("are rolled back when all that is ready is of the version before, and can be taken forth again", async () => {
+    const host = { replicas: [["core/0@1", ready]] as [string, ReplicaState][], generation: 1, version: "1" };
+    const { organism } = await open(engineOf(host));
+    const call = organism.execute({ taskId: "t", type: "roll-back-host", params: { host: "core" } });
+    await vi.waitFor(async () => expect(running(await organism.status({}))).toBe(1));
+    host.generation = 2;
+    host.replicas.push(["core/0@2", ready]);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(running(await organism.status({}))).toBe(1);
+    host.version = "0";
+    host.replicas.shift();
+    expect(await call).toMatchObject({
+      effect: { state: "confirmed" },
+      result: { version: "0", previous: "1" },
+      change: { kind: "rollback", target: "core" },
+      undo: { skill: "roll-back-host", params: { host: "core" } },
     });
   });
 

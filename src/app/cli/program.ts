@@ -166,6 +166,12 @@ Environment: SEEDCORE_HOME, SEEDCORE_NS, SEEDCORE_PORT, NO_COLOR, SEEDCORE_DEBUG
     () => import("./commands/report.ts"),
   );
   calls(
+    define(program, "rollback <host>", "Put the previous version of a host in the place of the present one.", [
+      "seedcore rollback greeter",
+    ]),
+    () => import("./commands/rollback.ts"),
+  );
+  calls(
     define(program, "agents", "The organs, their agents, and what those have learned to do.", ["seedcore agents"]),
     () => import("./commands/agents.ts"),
   );

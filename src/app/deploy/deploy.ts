@@ -69,7 +69,10 @@ export async function deployFolder(path: string, options: DeployOptions): Promis
     const own = connection.topology().replicas.filter(({ host }) => host === name);
     return own.every((replica) => replica.version === version);
   });
-  const used = hosts.flatMap(({ spec }) => (typeof spec.package === "string" ? spec.package : []));
+  const used = hosts.flatMap(({ spec, previous }) => [
+    ...(typeof spec.package === "string" ? [spec.package] : []),
+    ...(previous === null ? [] : [previous.package]),
+  ]);
   prunePackages(home.packagesDir, used, systemClock.now());
   return { ...deployed, service: contract.name, version };
 }

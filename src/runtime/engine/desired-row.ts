@@ -11,22 +11,29 @@ export interface DesiredRow {
   readonly generation: number;
   readonly revision: number;
   readonly rollout: Rollout | undefined;
+  /** Before the last change; a removed host has none. */
+  readonly previous: HostSpec | undefined;
 }
 
 /** What a change makes of the present row; the same object means that there is nothing to change. */
 export type Change = (present: DesiredRow) => DesiredRow;
 
-export const ABSENT: DesiredRow = { spec: undefined, generation: 0, revision: 0, rollout: undefined };
+export const ABSENT: DesiredRow = {
+  spec: undefined,
+  generation: 0,
+  revision: 0,
+  rollout: undefined,
+  previous: undefined,
+};
 
 export function put(spec: HostSpec, nowMs: number): Change {
   return (present) => {
     if (present.spec !== undefined && canonicalJson(present.spec) === canonicalJson(spec)) return present;
-    const isSameButReplicas =
-      present.spec !== undefined &&
-      canonicalJson({ ...present.spec, replicas: 0 }) === canonicalJson({ ...spec, replicas: 0 });
-    if (isSameButReplicas) return { ...present, spec };
+    if (isSameButReplicas(present.spec, spec)) return { ...present, spec };
     const rollout = present.rollout && returned(present.rollout, "another spec was deployed", nowMs);
-    return { ...present, spec, generation: nextGeneration(present), rollout };
+    // What did not start is restored by this, and must not be where a way back leads.
+    const previous = isSameButReplicas(present.previous, spec) ? undefined : present.spec;
+    return { ...present, spec, generation: nextGeneration(present), rollout, previous };
   };
 }
 
@@ -34,7 +41,7 @@ export function remove(nowMs: number): Change {
   return (present) => {
     if (present.spec === undefined) return present;
     const rollout = present.rollout && returned(present.rollout, "the host was removed", nowMs);
-    return { ...present, spec: undefined, rollout };
+    return { ...present, spec: undefined, rollout, previous: undefined };
   };
 }
 
@@ -56,6 +63,21 @@ export function restart(host: string): Change {
     specOf(host, present);
     refuseDuring(host, present, "restarted");
     return { ...present, generation: nextGeneration(present) };
+  };
+}
+
+export function rollBack(host: string): Change {
+  return (present) => {
+    const spec = specOf(host, present);
+    refuseDuring(host, present, "rolled back");
+    const { previous } = present;
+    if (previous === undefined) {
+      throw new ServiceError("CONFLICT", `There is no version of "${host}" to go back to.`, {
+        started: "no",
+      });
+    }
+    const back = { ...previous, replicas: spec.replicas };
+    return { ...present, spec: back, generation: nextGeneration(present), previous: spec };
   };
 }
 
@@ -90,14 +112,24 @@ export function changeRollout(how: (rollout: Rollout) => Rollout): Change {
     if (next === rollout) return present;
     if (next.state.kind !== "finished") return { ...present, rollout: next };
     const { generation } = next;
-    return { ...present, spec: { ...next.next, replicas: spec.replicas }, generation, rollout: next };
+    return { ...present, spec: { ...next.next, replicas: spec.replicas }, generation, rollout: next, previous: spec };
   };
 }
 
 /** @throws TypeError for a row without a spec */
-export function toDesired({ spec, generation, revision, rollout }: DesiredRow): DesiredHost {
+export function toDesired({ spec, generation, revision, rollout, previous }: DesiredRow): DesiredHost {
   if (spec === undefined) throw new TypeError("A removed host is not desired.");
-  return { spec, generation, revision, ...(rollout === undefined ? {} : { rollout }) };
+  return {
+    spec,
+    generation,
+    revision,
+    ...(rollout === undefined ? {} : { rollout }),
+    ...(previous === undefined ? {} : { previous }),
+  };
+}
+
+function isSameButReplicas(one: HostSpec | undefined, other: HostSpec): boolean {
+  return one !== undefined && canonicalJson({ ...one, replicas: 0 }) === canonicalJson({ ...other, replicas: 0 });
 }
 
 /** Of a rollout that was given up as well: a generation is never used twice. */

@@ -11,7 +11,14 @@ import { Rollout } from "./rollout.ts";
 
 interface Tables {
   /** A removed host keeps its row, without a spec, so that its generations never repeat. */
-  desired_hosts: { name: string; spec: string | null; generation: number; revision: number; rollout: string | null };
+  desired_hosts: {
+    name: string;
+    spec: string | null;
+    generation: number;
+    revision: number;
+    rollout: string | null;
+    previous: string | null;
+  };
 }
 
 export const desiredStateSchema: Schema = {
@@ -34,6 +41,11 @@ export const desiredStateSchema: Schema = {
       version: 2,
       oldestCompatible: 1,
       statements: (builder) => [builder.schema.alterTable("desired_hosts").addColumn("rollout", "text").compile()],
+    },
+    {
+      version: 3,
+      oldestCompatible: 1,
+      statements: (builder) => [builder.schema.alterTable("desired_hosts").addColumn("previous", "text").compile()],
     },
   ],
 };
@@ -61,6 +73,7 @@ export function createDesiredState(db: Database, clock: Pick<Clock, "now">): Des
       generation: to.generation,
       revision: from.revision + 1,
       rollout: to.rollout === undefined ? null : JSON.stringify(to.rollout),
+      previous: to.previous === undefined ? null : JSON.stringify(to.previous),
     };
     const query =
       from === row.ABSENT
@@ -111,6 +124,7 @@ export function createDesiredState(db: Database, clock: Pick<Clock, "now">): Des
     },
     scale: async (host, replicas, also) => row.toDesired(await change(host, row.scale(host, replicas), also)),
     restart: async (host, also) => row.toDesired(await change(host, row.restart(host), also)),
+    rollBack: async (host, also) => row.toDesired(await change(host, row.rollBack(host), also)),
     startRollout: async (host, toNext, plan, also) =>
       row.toDesired(await change(host, row.startRollout(host, toNext, plan), also)),
     async changeRollout(host, how, also) {
@@ -123,11 +137,12 @@ export function createDesiredState(db: Database, clock: Pick<Clock, "now">): Des
 /** Versions run side by side: fields that an older one did not write get their defaults, those of a newer one are left out. */
 const StoredSpec = HostSpec.strip();
 
-function fromStored({ spec, generation, revision, rollout }: Tables["desired_hosts"]): row.DesiredRow {
+function fromStored({ spec, generation, revision, rollout, previous }: Tables["desired_hosts"]): row.DesiredRow {
   return {
     spec: spec === null ? undefined : StoredSpec.parse(JSON.parse(spec)),
     generation,
     revision,
     rollout: rollout === null ? undefined : Rollout.parse(JSON.parse(rollout)),
+    previous: previous === null ? undefined : StoredSpec.parse(JSON.parse(previous)),
   };
 }

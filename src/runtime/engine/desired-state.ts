@@ -11,6 +11,8 @@ export interface DesiredHost {
   readonly revision: number;
   /** The last one; `spec` is the present version's until it has finished. */
   readonly rollout?: Rollout;
+  /** What it was before its last change, for the way back. */
+  readonly previous?: HostSpec;
 }
 
 /** How a rollout is to go. */
@@ -58,6 +60,12 @@ export interface DesiredState {
    * @throws ServiceError NOT_FOUND, CONFLICT while a rollout goes on
    */
   restart(host: string, also?: readonly CompiledQuery[]): Promise<DesiredHost>;
+  /**
+   * Makes of a host what it was before its last change, with as many replicas as now; twice is there and back.
+   * @param also written in the same transaction
+   * @throws ServiceError NOT_FOUND, CONFLICT while a rollout goes on or when there is no version to go back to
+   */
+  rollBack(host: string, also?: readonly CompiledQuery[]): Promise<DesiredHost>;
 }
 
 /** One version of a host that is to run. */

@@ -229,5 +229,6 @@ function tellingEngine(state: () => Promise<DesiredState>, changed: () => void):
     changeRollout: (host, how, also) => telling((desired) => desired.changeRollout(host, how, also)),
     scale: (host, replicas, also) => telling((desired) => desired.scale(host, replicas, also)),
     restart: (host, also) => telling((desired) => desired.restart(host, also)),
+    rollBack: (host, also) => telling((desired) => desired.rollBack(host, also)),
   };
 }

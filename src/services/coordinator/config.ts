@@ -62,6 +62,13 @@ export const CoordinatorConfig = z.object({
   /** The first rule that matches an incident, and was not followed for it, decides. */
   policy: z.array(PolicyRule).default([
     {
+      name: "roll back",
+      when: `cause.isOwn && cause.kind == "change" && cause.changeKind == "deploy" && cause.confidence >= 0.7 && cause.ageS >= 15`,
+      skill: "roll-back-host",
+      target: "{cause.host}",
+      params: {},
+    },
+    {
       name: "restart",
       when: `cause.isOwn && cause.kind in ["latency", "errors", "memory", "crash"] && cause.confidence >= 0.7 && (cause.ageS >= 15 || recalled.helped > recalled.failed)`,
       skill: "restart-host",

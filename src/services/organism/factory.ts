@@ -10,6 +10,7 @@ import { organismService } from "./service.ts";
 import { callHttp } from "./skills/call-http.ts";
 import { noop } from "./skills/noop.ts";
 import { notify } from "./skills/notify.ts";
+import { rollBackHost } from "./skills/roll-back-host.ts";
 import { restartHost } from "./skills/restart-host.ts";
 import { scaleHost } from "./skills/scale-host.ts";
 import { createOrganismStore, organismSchema } from "./store.ts";
@@ -58,7 +59,14 @@ export const create: ServiceFactory = async (context) => {
       return settings.current.allowLoopback;
     },
   };
-  const skills = [noop, notify(rules), callHttp(rules), restartHost(platform), scaleHost(platform)];
+  const skills = [
+    noop,
+    notify(rules),
+    callHttp(rules),
+    restartHost(platform),
+    rollBackHost(platform),
+    scaleHost(platform),
+  ];
 
   return organismService({
     database,

@@ -1,17 +1,28 @@
 /** What the engine says of its hosts, in the words of the contract. */
 import type { z } from "zod";
 import type { HostInfo, ReplicaInfo, Rollout } from "#contracts/telemetry.ts";
+import type { DesiredHost } from "#runtime/engine/desired-state.ts";
+import type { HostSpec } from "#runtime/engine/host-spec.ts";
 import type { EngineStatus, HostStatus, ReplicaStatus } from "#runtime/engine/engine.ts";
 import { percentOf, type Rollout as DesiredRollout } from "#runtime/engine/rollout.ts";
 
 /** Resident memory of a process in bytes; null where it cannot be told. */
 export type ResidentBytes = (pid: number) => number | null;
 
-export function toHostInfos(status: EngineStatus, residentBytes: ResidentBytes): HostInfo[] {
-  return status.hosts.map((host) => toHostInfo(host, residentBytes));
+export function toHostInfos(
+  status: EngineStatus,
+  desired: readonly DesiredHost[],
+  residentBytes: ResidentBytes,
+): HostInfo[] {
+  const previous = new Map(desired.map((one) => [one.spec.name, one.previous]));
+  return status.hosts.map((host) => toHostInfo(host, previous.get(host.spec.name), residentBytes));
 }
 
-export function toHostInfo({ spec, generation, replicas }: HostStatus, residentBytes: ResidentBytes): HostInfo {
+export function toHostInfo(
+  { spec, generation, replicas }: HostStatus,
+  previous: HostSpec | undefined,
+  residentBytes: ResidentBytes,
+): HostInfo {
   // Values may be secrets: who may see a status may not see them.
   const env = Object.fromEntries(Object.keys(spec.env).map((name) => [name, "…"]));
   return {
@@ -19,6 +30,7 @@ export function toHostInfo({ spec, generation, replicas }: HostStatus, residentB
     generation,
     spec: { ...spec, env },
     replicas: replicas.map((replica) => toReplicaInfo(replica, residentBytes)),
+    previous: previous === undefined ? null : { version: previous.version, package: previous.package },
   };
 }
 

@@ -100,7 +100,7 @@ export function telemetryService(deps: TelemetryDeps, config: TelemetryConfig): 
           version: config.version,
           startedAtMs: config.startedAtMs,
           engine: status.kind,
-          hosts: toHostInfos(status, deps.residentBytes),
+          hosts: toHostInfos(status, await desired.list(), deps.residentBytes),
           sources: sources.list(),
         };
       },
@@ -129,6 +129,16 @@ export function telemetryService(deps: TelemetryDeps, config: TelemetryConfig): 
         const { generation } = await desired.restart(host, [telling("restart", host, summary, { by })]);
         outbox.kick();
         return { host, generation };
+      },
+
+      async rollBackHost({ host }, context) {
+        const { spec } = findHost(host, context);
+        refuseBuiltIn(host, spec);
+        const by = context.caller.subject;
+        const summary = `Host ${host} was rolled back from version ${spec.version} by ${by}.`;
+        const back = await desired.rollBack(host, [telling("rollback", host, summary, { from: spec.version, by })]);
+        outbox.kick();
+        return { host, version: back.spec.version, previous: spec.version, generation: back.generation };
       },
 
       async startRollout({ host, version, package: code, entry, steps, everyMs }, context) {
@@ -185,7 +195,10 @@ export function telemetryService(deps: TelemetryDeps, config: TelemetryConfig): 
         const waiting = outcomeOf(host, generation, deps, { withinMs, signal: context.signal });
         const outcome = await context.standBy(waiting);
         const changed = former?.generation !== generation;
-        if ("ready" in outcome) return { host: toHostInfo(outcome.ready, deps.residentBytes), changed };
+        if ("ready" in outcome) {
+          const previous = changed ? former?.spec : former?.previous;
+          return { host: toHostInfo(outcome.ready, previous, deps.residentBytes), changed };
+        }
         if (former !== undefined && changed) await desired.put(former.spec);
         else if (former === undefined) await desired.remove(host);
         const restored = former !== undefined;
@@ -254,6 +267,13 @@ export function telemetryService(deps: TelemetryDeps, config: TelemetryConfig): 
 function refuseOwn(host: string, spec: HostSpec): void {
   if (!isOwnHost(spec)) return;
   const message = `The host "${host}" runs services of your own, which a build of SeedCore does not have. Deploy them again: seedcore deploy FOLDER`;
+  throw new ServiceError("INVALID_INPUT", message);
+}
+
+/** What the organism is made of comes from its build and its configuration file, and would come from them again. */
+function refuseBuiltIn(host: string, spec: HostSpec): void {
+  if (isOwnHost(spec)) return;
+  const message = `The host "${host}" is part of SeedCore: its build and its configuration file say what it is. Take those back.`;
   throw new ServiceError("INVALID_INPUT", message);
 }
 
