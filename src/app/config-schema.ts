@@ -149,10 +149,14 @@ function withEnvironment(file: unknown, environment: Environment): unknown {
   const secrets = secretsOf(environment);
   if (Object.keys(secrets).length > 0) {
     const services = (merged.services ?? {}) as Record<string, Record<string, unknown>>;
-    const { telemetry } = services;
+    const withSecrets = (service: Record<string, unknown> | undefined) => ({
+      ...service,
+      secrets: { ...(service?.secrets as object | undefined), ...secrets },
+    });
     merged.services = {
       ...services,
-      telemetry: { ...telemetry, secrets: { ...(telemetry?.secrets as object | undefined), ...secrets } },
+      organism: withSecrets(services.organism),
+      telemetry: withSecrets(services.telemetry),
     };
   }
   return merged;
@@ -169,7 +173,7 @@ function databaseProblems(url: string, home: Home): string[] {
   }
 }
 
-/** What sources may send to the servers they ask, by the name they give: `SEEDCORE_SECRET_<NAME>`. */
+/** What sources may send to the servers they ask, and where notifications go, by the name they give: `SEEDCORE_SECRET_<NAME>`. */
 function secretsOf(environment: Environment): Record<string, string> {
   const found: Record<string, string> = {};
   for (const name of Object.keys(environment)) {

@@ -162,7 +162,7 @@ describe.each([
       await page.getByRole("heading", { level: 1 }).waitFor();
       await page.waitForLoadState("networkidle").catch(() => {});
       const over = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
-      expect(`${view}: ${over} px too wide`).toBe(`${view}: 0 px too wide`);
+      expect(`${view}: ${String(over)} px too wide`).toBe(`${view}: 0 px too wide`);
       await page.evaluate(axe.source);
       const violations = (await page.evaluate("axe.run().then(({ violations }) => violations)")) as Violation[];
       expect(violations.map(({ id, nodes }) => `${view}: ${id} ${nodes[0]?.html}`)).toEqual([]);

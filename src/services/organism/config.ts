@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { CommandConfig } from "./skills/run-command.ts";
 
 /** The organism's configuration. */
 export const OrganismConfig = z.object({
@@ -8,5 +9,9 @@ export const OrganismConfig = z.object({
   /** Let skills ask addresses of private networks, or of this machine, without the task saying so. */
   allowPrivate: z.boolean().default(false),
   allowLoopback: z.boolean().default(false),
+  /** Addresses of notifications by name: `SEEDCORE_SECRET_<NAME>`. */
+  secrets: z.record(z.string(), z.string()).default({}),
+  /** Commands that the skill run-command may run, by name. */
+  commands: z.record(z.string().regex(/^[a-z][a-z0-9-]{0,60}$/), CommandConfig).default({}),
 });
 export type OrganismConfig = z.output<typeof OrganismConfig>;

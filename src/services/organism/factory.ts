@@ -10,6 +10,7 @@ import { organismService } from "./service.ts";
 import { callHttp } from "./skills/call-http.ts";
 import { noop } from "./skills/noop.ts";
 import { notify } from "./skills/notify.ts";
+import { runCommand } from "./skills/run-command.ts";
 import { rollBackHost } from "./skills/roll-back-host.ts";
 import { restartHost } from "./skills/restart-host.ts";
 import { scaleHost } from "./skills/scale-host.ts";
@@ -61,10 +62,11 @@ export const create: ServiceFactory = async (context) => {
   };
   const skills = [
     noop,
-    notify(rules),
+    notify(rules, () => settings.current.secrets),
     callHttp(rules),
     restartHost(platform),
     rollBackHost(platform),
+    runCommand(() => settings.current.commands),
     scaleHost(platform),
   ];
 

@@ -1,0 +1,92 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { systemClock } from "#core/clock.ts";
+import { createMemoryLogger } from "#testing/memory-logger.ts";
+import { SkillFailed } from "../skill.ts";
+import { CommandConfig, runCommand } from "./run-command.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "seedcore-command-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function execute(script: string, more: Partial<CommandConfig> = {}, signal = new AbortController().signal) {
+  const config = CommandConfig.parse({ argv: ["/bin/sh", "-c", script], cwd: folder, ...more });
+  const skill = runCommand(() => ({ it: config }));
+  return skill.execute(
+    { command: "it", target: "web-1" },
+    { taskId: "task_1", signal, clock: systemClock, log: createMemoryLogger() },
+  );
+}
+
+const pidIn = (file: string): number => Number(readFileSync(join(folder, file), "utf8"));
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    // One that has ended and that nobody has waited for is not alive.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+const ended = (file: string) => vi.waitFor(() => expect(isAlive(pidIn(file))).toBe(false), { timeout: 5_000 });
+
+it("runs it with what it needs to know and nothing of the organism's, and tells what it said", async () => {
+  vi.stubEnv("SEEDCORE_TOKEN", "secret");
+  const { result, effect, undo } = await execute('echo "$SEEDCORE_TASK $SEEDCORE_TARGET [$SEEDCORE_TOKEN] $A"', {
+    env: { A: "b" },
+    undo: "back",
+  });
+  vi.unstubAllEnvs();
+  expect(result).toMatchObject({ output: "task_1 web-1 [] b\n" });
+  expect(effect.state).toBe("confirmed");
+  expect(undo).toEqual({ skill: "run-command", params: { command: "back", target: "web-1" } });
+});
+
+it("fails with how it ended and the last it said", async () => {
+  await expect(execute("echo one; echo two >&2; exit 3")).rejects.toThrow(/"it" exited with 3\. It said: .*two/s);
+  await expect(execute("", { argv: ["/none"] })).rejects.toThrow(/could not be started: .*ENOENT/);
+  await expect(execute("kill -9 $$")).rejects.toBeInstanceOf(SkillFailed);
+});
+
+// It held the answer until its child ended, and the child for ever.
+it("leaves nothing behind of a command that forks and stays", async () => {
+  const { effect } = await execute("sleep 600 & echo $! > child");
+  expect(effect.state).toBe("confirmed");
+  await ended("child");
+});
+
+it("ends one that takes too long with its children, also when they do not want to", async () => {
+  const deaf = "trap '' TERM; (trap '' TERM; sleep 600) & echo $! > child; echo waiting; wait";
+  await expect(execute(deaf, { timeoutMs: 300 })).rejects.toThrow(/was ended after 300 ms\. It said: waiting/);
+  await ended("child");
+});
+
+it("ends it when its execution is cancelled", async () => {
+  const stop = new AbortController();
+  const running = execute("echo $$ > own; sleep 600", {}, stop.signal);
+  await vi.waitFor(() => expect(pidIn("own")).toBeGreaterThan(0));
+  stop.abort(new Error("cancelled"));
+  await expect(running).rejects.toThrow("cancelled");
+  await ended("own");
+});
+
+it("keeps the end of what is said too much", async () => {
+  const { result } = await execute("yes | head -c 1000000; echo end");
+  const { output } = result as { output: string };
+  expect(output.length).toBeLessThanOrEqual(16 * 1024);
+  expect(output).toMatch(/end\n$/);
+});
+
+it("runs nothing that is not configured", async () => {
+  const skill = runCommand(() => ({}));
+  const context = { taskId: "t", signal: new AbortController().signal, clock: systemClock, log: createMemoryLogger() };
+  await expect(skill.execute({ command: "toString", target: "" }, context)).rejects.toThrow(
+    'There is no command "toString". None is configured',
+  );
+});
