@@ -392,7 +392,7 @@ export const coordinator = defineContract("coordinator", {
       output: z.object({
         rules: z.array(PolicyRule),
         modes: z.array(ModeRule),
-        /** What is wrong with a configuration that came later and was refused; empty when it is in force. */
+        /** What is wrong with a configuration that came later and was refused, and rules whose skill does not exist. */
         problems: z.array(z.string()),
       }),
     }),

@@ -83,6 +83,18 @@ const RULE = {
   skill: "once",
   target: "{cause.host}",
 };
+const SKILL = {
+  name: "once",
+  summary: "",
+  risk: "high",
+  idempotent: false,
+  timeoutMs: 1_000,
+  params: {},
+  effectCheck: "",
+  remedies: [],
+  targetParam: null,
+  canUndo: false,
+} as const;
 const QUICK = { settleMs: 0, withinMs: 1_500, points: 3, spreads: 4 };
 
 async function open(coordinator: object = {}, options: Partial<BoxOptions> = {}): Promise<Box> {
@@ -335,4 +347,20 @@ it("tells of a rule that cannot be evaluated, once", async () => {
   await box.coordinator.reportCrossing(crossing("front", Date.now() + 50));
   await vi.waitFor(async () => expect((await box.coordinator.getIncident({ id })).crossings).toHaveLength(3));
   expect(await passedOver()).toHaveLength(1);
+});
+
+// Its task failed each time, and nothing said so before an incident came.
+it("passes over a rule whose skill does not exist, and says so before it is needed", async () => {
+  const skills = { skills: [{ ...SKILL, name: "once" }] };
+  const organism = { ...world.puppet.service, handlers: { ...world.puppet.service.handlers, skills: async () => skills } };
+  const box = await open({ policy: [{ ...RULE, name: "typo", when: "cause.isOwn", skill: "onec" }, RULE] }, { organismService: organism });
+  await vi.waitFor(async () =>
+    expect((await box.coordinator.policy({})).problems).toEqual([
+      'Rule "typo": there is no skill "onec"; there are once.',
+    ]),
+  );
+  const id = await fault(box);
+  await begun();
+  const { story } = await box.coordinator.getIncident({ id });
+  expect(story.filter(({ text }) => text.includes("onec"))).toHaveLength(1);
 });

@@ -13,7 +13,7 @@ import type { CoordinatorConfig } from "./config.ts";
 import type { Conclusion } from "./deliberation.ts";
 import type { IncidentRecord } from "./incident.ts";
 import { maintenanceOf } from "./policy/maintenance.ts";
-import type { Policy } from "./policy/policy.ts";
+import { noSkill, type Policy } from "./policy/policy.ts";
 import { type SystemFigures, toSignals } from "./policy/signals-of.ts";
 import { notFollowed, undecided } from "./story.ts";
 
@@ -118,6 +118,11 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
     const { rule, target } = choice;
     const held = actions.ofIncident(incident.id).find((one) => one.rule === rule.name && one.state === "held");
     const skill = skills.get(rule.skill);
+    // None is known while the organism cannot be asked.
+    if (skill === undefined && skills.size > 0) {
+      tellOnce(incident.id, entries, noSkill(rule.name, rule.skill, skills), rule.name);
+      return undefined;
+    }
     // Of a skill that nobody knows nobody knows the risk.
     const risk = skill?.risk ?? "high";
     const cause = incident.cause;

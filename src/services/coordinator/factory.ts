@@ -202,6 +202,7 @@ export const create: ServiceFactory = async (context) => {
     outbox,
     metrics,
     settings,
+    skills,
     actions,
     actionStore,
     tryPolicy: createPolicyTrial({ settings, incidents, actions: actionStore, skills, clock }),

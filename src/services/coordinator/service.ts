@@ -1,5 +1,6 @@
 /** Keeps tasks until they have a result, and turns what is noticed into incidents with a decision. */
 import { coordinator } from "#contracts/coordinator.ts";
+import type { Skill } from "#contracts/organism.ts";
 import type { Clock } from "#core/clock.ts";
 import { ServiceError } from "#core/service-error.ts";
 import { implement, type Service } from "#runtime/service.ts";
@@ -7,6 +8,7 @@ import type { Database } from "#runtime/storage/database.ts";
 import type { Outbox } from "#runtime/storage/outbox.ts";
 import { type Actions, toAction } from "./actions.ts";
 import type { ActionStore } from "./action-store.ts";
+import { noSkill } from "./policy/policy.ts";
 import type { PolicyTrial } from "./policy-trial.ts";
 import type { Settings } from "./settings.ts";
 import { toIncident } from "./incident.ts";
@@ -29,6 +31,7 @@ export interface CoordinatorDeps {
   readonly actions: Actions;
   readonly actionStore: ActionStore;
   readonly settings: Settings;
+  readonly skills: () => Promise<ReadonlyMap<string, Skill>>;
   readonly tryPolicy: PolicyTrial;
   readonly clock: Clock;
   readonly owned: (epoch: number | undefined) => void;
@@ -161,7 +164,10 @@ export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordi
 
       async policy() {
         const { policy, modes } = settings.current();
-        return { rules: policy, modes, problems: [...settings.problems()] };
+        const skills = await deps.skills();
+        const missing = policy.filter(({ skill }) => skills.size > 0 && !skills.has(skill));
+        const unknown = missing.map(({ name, skill }) => noSkill(name, skill, skills));
+        return { rules: policy, modes, problems: [...settings.problems(), ...unknown] };
       },
 
       async testPolicy(input) {

@@ -27,7 +27,7 @@ async function show(context: CommandContext): Promise<ExitCode> {
   const { output } = context;
   const policy = await (await context.connect()).getServiceClient("coordinator").policy({});
   output.data(policy);
-  for (const problem of policy.problems) output.line(output.style("red", `Refused: ${problem}`));
+  for (const problem of policy.problems) output.line(output.style("red", `Problem: ${problem}`));
   for (const [i, { name, when, skill, target }] of policy.rules.entries()) {
     output.line(`${i + 1}. ${output.style("bold", name)}: ${target === "" ? skill : `${skill} of ${target}`}`);
     output.line(`   when ${when}`);

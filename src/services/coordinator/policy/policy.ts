@@ -68,10 +68,13 @@ function problemsOf({ name, skill, target, params }: PolicyRule, skills: Readonl
   const places = [...unknownTargetPlaces(target), ...unknownPlaces(params)];
   const problems = places.map((place) => `Rule "${name}": ${place} names no signal; docs/policy.md lists them.`);
   if (skill.trim() === "") problems.push(`Rule "${name}" names no skill.`);
-  else if (skills !== undefined && !skills.has(skill)) {
-    problems.push(`Rule "${name}": there is no skill "${skill}"; there are ${[...skills].sort().join(", ")}.`);
-  }
+  else if (skills !== undefined && !skills.has(skill)) problems.push(noSkill(name, skill, skills));
   return problems;
+}
+
+/** Of the policy in force: skills may come and go with the organism's configuration and version. */
+export function noSkill(rule: string, skill: string, known: { keys(): Iterable<string> }): string {
+  return `Rule "${rule}": there is no skill "${skill}"; there are ${[...known.keys()].sort().join(", ")}.`;
 }
 
 function contradictions(compiled: readonly CompiledRule[]): string[] {
