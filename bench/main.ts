@@ -15,6 +15,7 @@ const BENCHES = {
   gateway: "gateway and host beside bare fastify and a plain proxy",
   "host-calls": "calls through one host",
   storage: "durable writes per second",
+  recall: "likeness over ten thousand cases",
   nab: "the detector on the Numenta Anomaly Benchmark's five groups",
   valve: "the valve's realised run lengths, delays and speed",
   pickle: "Python's pickles: speed beside JSON, cost of malicious ones",

@@ -352,8 +352,14 @@ it("tells of a rule that cannot be evaluated, once", async () => {
 // Its task failed each time, and nothing said so before an incident came.
 it("passes over a rule whose skill does not exist, and says so before it is needed", async () => {
   const skills = { skills: [{ ...SKILL, name: "once" }] };
-  const organism = { ...world.puppet.service, handlers: { ...world.puppet.service.handlers, skills: async () => skills } };
-  const box = await open({ policy: [{ ...RULE, name: "typo", when: "cause.isOwn", skill: "onec" }, RULE] }, { organismService: organism });
+  const organism = {
+    ...world.puppet.service,
+    handlers: { ...world.puppet.service.handlers, skills: async () => skills },
+  };
+  const box = await open(
+    { policy: [{ ...RULE, name: "typo", when: "cause.isOwn", skill: "onec" }, RULE] },
+    { organismService: organism },
+  );
   await vi.waitFor(async () =>
     expect((await box.coordinator.policy({})).problems).toEqual([
       'Rule "typo": there is no skill "onec"; there are once.',
