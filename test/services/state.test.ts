@@ -49,3 +49,49 @@ it("adds a batch of outcomes once, whoever takes it", async () => {
   expect(agent).toMatchObject({ id: "x", succeeded: 3, failed: 0, roles: { E: 1, S: 0, O: 0 } });
   expect(agent?.capability).toBeCloseTo(1 - 0.5 * 0.9 ** 3, 12);
 });
+
+const CASE = {
+  signature: ["stock/latency:up", "front/latency:up"],
+  cause: { service: "stock", kind: "latency" as const },
+  action: { skill: "restart-host", target: "stock" },
+  helped: true,
+};
+
+// A replica that answered from an index of its own alone would send people the long way again.
+it("recalls on every replica the cases that any of them stored, and none that any of them forgot", async () => {
+  await first().state.putCase({ ...CASE, id: "inc_1" });
+  const recall = (box: Box) => box.state.recallCases({ signature: CASE.signature });
+  expect((await recall(second())).cases).toMatchObject([{ id: "inc_1", likeness: 1, helped: true }]);
+  await second().state.putCase({ ...CASE, id: "inc_1", helped: false });
+  expect((await recall(first())).cases).toMatchObject([{ id: "inc_1", helped: false }]);
+  expect(await second().state.forgetCases({})).toEqual({ forgotten: 1 });
+  expect(await recall(first())).toEqual({ cases: [], known: 0 });
+  await first().state.putCase({ ...CASE, id: "inc_2" });
+  expect((await recall(second())).cases).toMatchObject([{ id: "inc_2" }]);
+});
+
+// The ids were joined with a slash: the report of one case was taken for a repeated one of another.
+it("weighs each report of each case once, whoever takes it", async () => {
+  for (const id of ["a", "a/b"]) await first().state.putCase({ ...CASE, id });
+  const report = { id: "a", reportId: "b/c", misled: true };
+  expect(await first().state.weighCase(report)).toEqual({ weight: 0.25 });
+  expect(await second().state.weighCase(report)).toEqual({ weight: 0.25 });
+  expect(await second().state.weighCase({ id: "a/b", reportId: "c", misled: true })).toEqual({ weight: 0.25 });
+  const both = [first(), second()].map((box, i) => box.state.weighCase({ ...report, reportId: `r${i}` }));
+  await Promise.all(both);
+  expect((await first().state.cases({})).cases.find(({ id }) => id === "a")?.weight).toBe(0.0625);
+});
+
+// The report outlived its case: when the case came again, its first report was taken for a repeated one.
+it("leaves no report behind of what is forgotten meanwhile", async () => {
+  for (let round = 0; round < 20; round++) {
+    await first().state.putCase({ ...CASE, id: "inc_1" });
+    await Promise.all([
+      first().state.weighCase.try({ id: "inc_1", reportId: "r", misled: true }),
+      second().state.forgetCases({}),
+    ]);
+    await first().state.putCase({ ...CASE, id: "inc_1" });
+    expect(await first().state.weighCase({ id: "inc_1", reportId: "r", misled: true })).toEqual({ weight: 0.25 });
+    await first().state.forgetCases({});
+  }
+});

@@ -16,6 +16,9 @@ export interface OutcomeRecorder {
   close(): Promise<void>;
 }
 
+/** As many as the contract takes. */
+const MOST_AT_ONCE = 1_000;
+
 export function createOutcomeRecorder(deps: {
   readonly send: (batch: OutcomeBatch) => Promise<unknown>;
   readonly clock: Clock;
@@ -32,8 +35,9 @@ export function createOutcomeRecorder(deps: {
 
   async function send(): Promise<void> {
     if (unsure === undefined && sums.size > 0) {
-      unsure = { batchId: ids.next("batch"), outcomes: [...sums.values()] };
-      sums = new Map();
+      const rest = [...sums];
+      unsure = { batchId: ids.next("batch"), outcomes: rest.splice(0, MOST_AT_ONCE).map(([, outcome]) => outcome) };
+      sums = new Map(rest);
     }
     const batch = unsure;
     if (batch === undefined) return;

@@ -72,6 +72,13 @@ export function createCaseStore(db: Database) {
       .values({ name: REVISIONS, revision: 1 })
       .onConflict((c) => c.column("name").doUpdateSet((e) => ({ revision: e("state_revisions.revision", "+", 1) })))
       .compile();
+  /** The same lock without a count: what is done to single cases waits for who forgets all, and the other way round. */
+  const inTurn = (): CompiledQuery =>
+    q
+      .updateTable("state_revisions")
+      .set((e) => ({ revision: e.ref("revision") }))
+      .where("name", "=", REVISIONS)
+      .compile();
   const newest = sql<number>`(select revision from state_revisions where name = ${REVISIONS})`;
 
   return {
@@ -91,14 +98,14 @@ export function createCaseStore(db: Database) {
     async weigh(id: string, reportId: string, misled: boolean): Promise<number | undefined> {
       const report = q
         .insertInto("state_weighings")
-        .values({ id: `${id}/${reportId}`, case_id: id })
+        .values({ id: JSON.stringify([id, reportId]), case_id: id })
         .onConflict((c) => c.column("id").doNothing());
       const weigh = q
         .updateTable("state_cases")
         .set({ weight: misled ? sql`weight * 0.5` : sql`weight + 0.2 * (1 - weight)` })
         .where("id", "=", id);
       try {
-        await db.write([expecting(report.compile()), expecting(weigh.compile())]);
+        await db.write([inTurn(), expecting(report.compile()), expecting(weigh.compile())]);
       } catch (error) {
         if (!(error instanceof WriteRefused)) throw error;
       }
