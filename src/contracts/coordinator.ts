@@ -91,6 +91,7 @@ export const StoryEntry = z.object({
     "quiet",
     "resolved",
     "labelled",
+    "acknowledged",
     "note",
   ]),
   text: z.string(),
@@ -116,6 +117,8 @@ export const Incident = z.object({
   decision: z.object({ rule: z.string(), skill: z.string(), taskId: z.string().nullable() }).nullable(),
   /** What is to blame, as far as is known; null before the first diagnosis. */
   cause: z.object({ service: z.string().nullable(), kind: CauseKind, confidence: z.number() }).nullable(),
+  /** Who has said that they are at it; null while nobody has. */
+  acknowledgedBy: z.string().nullable(),
   /** What a person said of it. */
   label: z.enum(["incident", "not-an-incident"]).nullable(),
 });
@@ -192,6 +195,17 @@ export const Maintenance = z.object({
   reason: z.string(),
 });
 export type Maintenance = z.output<typeof Maintenance>;
+
+/** A time in which what some series do opens no incident and tells nobody. */
+export const Silence = z.object({
+  id: z.string(),
+  /** A pattern with `*` over `<source>/<series>`. */
+  series: z.string(),
+  fromMs: z.number(),
+  toMs: z.number(),
+  reason: z.string(),
+});
+export type Silence = z.output<typeof Silence>;
 
 export const IncidentDetail = Incident.extend({
   crossings: z.array(Crossing),
@@ -327,6 +341,40 @@ export const coordinator = defineContract("coordinator", {
       input: z.object({ id: z.string(), label: z.enum(["incident", "not-an-incident"]) }),
       output: Incident,
       errors: { UNKNOWN_INCIDENT },
+    }),
+    acknowledgeIncident: procedure({
+      summary: "Says that somebody is at it: the policy then need not call anybody else.",
+      method: "PUT",
+      path: "/incidents/{id}/acknowledgement",
+      input: z.object({ id: z.string() }),
+      output: Incident,
+      errors: { UNKNOWN_INCIDENT },
+    }),
+    silences: procedure({
+      summary: "Silences that are now or to come.",
+      method: "GET",
+      path: "/silences",
+      input: z.object({}),
+      output: z.object({ silences: z.array(Silence) }),
+    }),
+    addSilence: procedure({
+      summary: "Keeps some series from opening incidents for a time; they are scored all the same.",
+      method: "POST",
+      path: "/silences",
+      input: z.object({
+        series: z.string().min(1).max(200).describe("A pattern with * over <source>/<series>"),
+        fromMs: z.int().nonnegative().optional().describe("Now when left out"),
+        toMs: z.int().nonnegative(),
+        reason: z.string().max(1_000).default(""),
+      }),
+      output: Silence,
+    }),
+    removeSilence: procedure({
+      summary: "Ends a silence.",
+      method: "DELETE",
+      path: "/silences/{id}",
+      input: z.object({ id: z.string() }),
+      output: z.object({ removed: z.boolean() }),
     }),
     listActions: procedure({
       summary: "What was decided, newest first: done, proposed, or what would have been done.",

@@ -370,3 +370,37 @@ it("passes over a rule whose skill does not exist, and says so before it is need
   const { story } = await box.coordinator.getIncident({ id });
   expect(story.filter(({ text }) => text.includes("onec"))).toHaveLength(1);
 });
+
+// A planned backup opened an incident each night; and one that is silenced for ever is a fault that nobody sees.
+it("opens no incident for what is silenced, until that is over", async () => {
+  const box = await open({ policy: [{ name: "tell", skill: "safe" }] });
+  const add = (series: string, toMs: number) => box.coordinator.addSilence({ series, toMs, reason: "backup" });
+  const silence = await add("services/stock/*", Date.now() + 60_000);
+  expect((await box.coordinator.reportCrossing(crossing("stock", Date.now()))).incidentId).toBeNull();
+  expect((await box.coordinator.reportCrossing(crossing("front", Date.now()))).incidentId).not.toBeNull();
+  expect((await box.coordinator.silences({})).silences).toEqual([silence]);
+  expect(await box.coordinator.removeSilence({ id: silence.id })).toEqual({ removed: true });
+  expect((await box.coordinator.reportCrossing(crossing("stock", Date.now() + 10))).incidentId).not.toBeNull();
+  await expect(add("*", Date.now() - 1)).rejects.toMatchObject({ code: "INVALID_INPUT" });
+  await add("*", Date.now() + 1);
+  await vi.waitFor(async () => expect((await box.coordinator.silences({})).silences).toEqual([]));
+});
+
+it("knows who is at an incident, and calls nobody else then", async () => {
+  const call = { name: "call", when: "tried.useless > 0 && !incident.isAcknowledged", skill: "safe" };
+  const box = await open({ policy: [RULE, call] });
+  const id = await fault(box);
+  expect(await box.coordinator.acknowledgeIncident({ id })).toMatchObject({ id, acknowledgedBy: expect.any(String) });
+  await box.coordinator.acknowledgeIncident({ id });
+  expect(await box.coordinator.acknowledgeIncident.try({ id: "none" })).toMatchObject({
+    error: { code: "UNKNOWN_INCIDENT" },
+  });
+  await begun();
+  world.puppet.running[0]?.succeed();
+  await until(box, id, "useless");
+  await box.coordinator.reportCrossing(crossing("front", Date.now() + 50));
+  await vi.waitFor(async () => expect((await box.coordinator.getIncident({ id })).crossings).toHaveLength(3));
+  const { story, actions } = await box.coordinator.getIncident({ id });
+  expect(story.filter(({ kind }) => kind === "acknowledged")).toHaveLength(1);
+  expect(actions.map(({ rule }) => rule)).toEqual(["repair"]);
+});

@@ -139,10 +139,11 @@ Environment: SEEDCORE_HOME, SEEDCORE_NS, SEEDCORE_PORT, NO_COLOR, SEEDCORE_DEBUG
     define(program, "incidents", "List incidents, show one with its whole story, or say whether it was one.", [
       "seedcore incidents",
       "seedcore incidents show last",
+      "seedcore incidents ack last",
       "seedcore incidents label last not-an-incident",
       "seedcore incidents --follow",
     ])
-      .argument("[action]", "show or label one instead of the list")
+      .argument("[action]", "show, ack (you are at it) or label one instead of the list")
       .argument("[id]", "of the incident, its end is enough; last is the one noticed last")
       .argument("[label]", "incident, or not-an-incident: its series must then move further to be noticed")
       .option("-f, --follow", "go on with incidents as they open and change")
@@ -206,6 +207,16 @@ Environment: SEEDCORE_HOME, SEEDCORE_NS, SEEDCORE_PORT, NO_COLOR, SEEDCORE_DEBUG
       .option("--for <duration>", "how long", "1h")
       .option("--reason <text>", "why", ""),
     () => import("./commands/maintenance.ts"),
+  );
+  calls(
+    define(program, "silence [action] [series]", "Keep some series from opening incidents for a time.", [
+      "seedcore silence",
+      'seedcore silence add "host/*" --for 2h --reason "backup"',
+      "seedcore silence remove sil_01k…",
+    ])
+      .option("--for <duration>", "how long", "1h")
+      .option("--reason <text>", "why", ""),
+    () => import("./commands/silence.ts"),
   );
   defineTask(program, define, calls);
   calls(

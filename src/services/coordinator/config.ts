@@ -77,7 +77,7 @@ export const CoordinatorConfig = z.object({
     },
     {
       name: "escalate",
-      when: "tried.useless > 0",
+      when: "tried.useless > 0 && !incident.isAcknowledged",
       skill: "notify",
       target: "",
       params: {

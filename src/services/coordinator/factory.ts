@@ -28,6 +28,7 @@ import { createPolicyTrial } from "./policy-trial.ts";
 import { createRoutes } from "./routes.ts";
 import { coordinatorSchema, type Tables } from "./schema.ts";
 import { createSeriesSince } from "./series-since.ts";
+import { createSilences } from "./silences.ts";
 import { coordinatorService } from "./service.ts";
 import { createSettings } from "./settings.ts";
 import { createSystemFigures } from "./system-figures.ts";
@@ -52,6 +53,7 @@ export const create: ServiceFactory = async (context) => {
   const incidents = createIncidentStore(database, builder);
   const actionStore = createActionStore(database, builder);
   const write = createOwnedWrite(createShardEpochs(database));
+  const silences = createSilences({ db: database, q: builder, write, clock, ids });
   const outbox = createOutbox({ db: database, owner: "coordinator", clock, random, log, metrics: context.metrics });
   const clients = {
     cognitive: context.client(cognitive),
@@ -154,6 +156,7 @@ export const create: ServiceFactory = async (context) => {
     feed,
     actions,
     actionStore,
+    silences,
     decisions: createDecisions({
       policy: () => settings.policy(),
       actions,
@@ -202,6 +205,7 @@ export const create: ServiceFactory = async (context) => {
     outbox,
     metrics,
     settings,
+    silences,
     skills,
     actions,
     actionStore,

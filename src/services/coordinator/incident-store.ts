@@ -249,6 +249,7 @@ function toRow(incident: IncidentRecord): IncidentRow {
     last_heard_ms: incident.lastHeardMs,
     cause: incident.cause === null ? null : JSON.stringify(incident.cause),
     label: incident.label,
+    acknowledged_by: incident.acknowledgedBy,
   };
 }
 
@@ -269,6 +270,7 @@ function fromRow(row: IncidentRow, uncleared: readonly string[]): IncidentRecord
     lastHeardMs: row.last_heard_ms,
     cause: row.cause === null ? null : (JSON.parse(row.cause) as Incident["cause"]),
     label: row.label as Incident["label"],
+    acknowledgedBy: row.acknowledged_by,
     uncleared: new Set(uncleared),
   };
 }

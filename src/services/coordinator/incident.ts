@@ -63,6 +63,7 @@ export function openIncident(id: string, crossing: Crossing, nowMs: number, limi
     series,
     decision: null,
     cause: null,
+    acknowledgedBy: null,
     label: null,
     distance,
     lastEventMs: crossing.startedAtMs,

@@ -53,6 +53,7 @@ export interface IncidentRow {
   /** JSON; null before the first diagnosis. */
   readonly cause: string | null;
   readonly label: string | null;
+  readonly acknowledged_by: string | null;
 }
 
 export interface ActionRow {
@@ -72,6 +73,14 @@ export interface ActionRow {
 export interface MaintenanceRow {
   readonly id: string;
   readonly target: string;
+  readonly from_ms: number;
+  readonly to_ms: number;
+  readonly reason: string;
+}
+
+export interface SilenceRow {
+  readonly id: string;
+  readonly series: string;
   readonly from_ms: number;
   readonly to_ms: number;
   readonly reason: string;
@@ -122,6 +131,7 @@ export interface Tables {
   readonly coordinator_diagnoses: { readonly incident_id: string; readonly data: string };
   readonly coordinator_maintenances: MaintenanceRow;
   readonly coordinator_tolerances: ToleranceRow;
+  readonly coordinator_silences: SilenceRow;
 }
 
 const migrations: readonly Migration[] = [
@@ -289,6 +299,21 @@ const migrations: readonly Migration[] = [
         .addColumn("change", "double precision", (c) => c.notNull())
         .addColumn("incident_id", "text", (c) => c.notNull())
         .addPrimaryKeyConstraint("coordinator_tolerances_key", ["series", "direction"])
+        .compile(),
+    ],
+  },
+  {
+    version: 3,
+    oldestCompatible: 1,
+    statements: (q) => [
+      q.schema.alterTable("coordinator_incidents").addColumn("acknowledged_by", "text").compile(),
+      q.schema
+        .createTable("coordinator_silences")
+        .addColumn("id", "text", (c) => c.primaryKey())
+        .addColumn("series", "text", (c) => c.notNull())
+        .addColumn("from_ms", "bigint", (c) => c.notNull())
+        .addColumn("to_ms", "bigint", (c) => c.notNull())
+        .addColumn("reason", "text", (c) => c.notNull())
         .compile(),
     ],
   },

@@ -11,6 +11,7 @@ import type { ActionStore } from "./action-store.ts";
 import { noSkill } from "./policy/policy.ts";
 import type { PolicyTrial } from "./policy-trial.ts";
 import type { Settings } from "./settings.ts";
+import type { Silences } from "./silences.ts";
 import { toIncident } from "./incident.ts";
 import type { IncidentFeed } from "./incident-feed.ts";
 import type { IncidentStore } from "./incident-store.ts";
@@ -31,6 +32,7 @@ export interface CoordinatorDeps {
   readonly actions: Actions;
   readonly actionStore: ActionStore;
   readonly settings: Settings;
+  readonly silences: Silences;
   readonly skills: () => Promise<ReadonlyMap<string, Skill>>;
   readonly tryPolicy: PolicyTrial;
   readonly clock: Clock;
@@ -38,7 +40,7 @@ export interface CoordinatorDeps {
 }
 
 export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordinator> {
-  const { tasks, taskStore, triage, incidents, feed, outbox, settings, actions, actionStore } = deps;
+  const { tasks, taskStore, triage, incidents, feed, outbox, settings, actions, actionStore, silences } = deps;
   let epoch: number | undefined;
 
   return implement(
@@ -116,10 +118,30 @@ export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordi
 
       async labelIncident({ id, label }, { caller, fail }) {
         const incident = await triage.label(id, label, caller.subject);
-        if (incident === undefined) {
-          throw fail("UNKNOWN_INCIDENT", { id }, `There is no incident "${id}". listIncidents shows those there are.`);
-        }
+        if (incident === undefined) throw fail("UNKNOWN_INCIDENT", { id }, unknownIncident(id));
         return incident;
+      },
+
+      async acknowledgeIncident({ id }, { caller, fail }) {
+        const incident = await triage.acknowledge(id, caller.subject);
+        if (incident === undefined) throw fail("UNKNOWN_INCIDENT", { id }, unknownIncident(id));
+        return incident;
+      },
+
+      async silences() {
+        return { silences: await silences.list() };
+      },
+
+      async addSilence({ series, fromMs, toMs, reason }, { epoch }) {
+        const beginsMs = fromMs ?? deps.clock.now();
+        if (toMs <= beginsMs) {
+          throw new ServiceError("INVALID_INPUT", "A silence must end after it begins: give a later toMs.");
+        }
+        return silences.add(epoch, { series, fromMs: beginsMs, toMs, reason });
+      },
+
+      async removeSilence({ id }, { epoch }) {
+        return { removed: await silences.remove(epoch, id) };
       },
 
       async listActions({ state, limit }) {
@@ -216,4 +238,5 @@ export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordi
 }
 
 const unknownTask = (id: string): string => `There is no task "${id}". listTasks shows those there are.`;
+const unknownIncident = (id: string): string => `There is no incident "${id}". listIncidents shows those there are.`;
 const unknownAction = (id: string): string => `There is no action "${id}". listActions shows those there are.`;

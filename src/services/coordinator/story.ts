@@ -120,6 +120,10 @@ export function labelled(label: NonNullable<Incident["label"]>, by: string, nowM
   return { atMs: nowMs, kind: "labelled", text: `${by} says that ${what}.`, data: { label } };
 }
 
+export function acknowledged(by: string, nowMs: number): StoryEntry {
+  return { atMs: nowMs, kind: "acknowledged", text: `${by} is at it.`, data: { by } };
+}
+
 const percent = (share: number): string => `${Math.round(100 * share)} %`;
 
 /** What an attempt of an incident's task adds to the story. */

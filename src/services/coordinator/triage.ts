@@ -33,6 +33,7 @@ import type { ActionStore } from "./action-store.ts";
 import { createConclusions } from "./conclusions.ts";
 import type { Decisions } from "./decisions.ts";
 import { type Conclusion, createDeliberation, type Deliberation, type DeliberationDeps } from "./deliberation.ts";
+import type { Silences } from "./silences.ts";
 import * as story from "./story.ts";
 import { isTolerated, tolerancesOf } from "./tolerance.ts";
 import type { TaskEvent, TaskRecord } from "./task.ts";
@@ -55,6 +56,7 @@ export interface TriageDeps {
   readonly tasksDoubted: () => void;
   readonly actions: Actions;
   readonly actionStore: ActionStore;
+  readonly silences: Pick<Silences, "cover">;
   readonly gather: DeliberationDeps["gather"];
   readonly reason: DeliberationDeps["reason"];
 }
@@ -137,6 +139,7 @@ export function createTriage(deps: TriageDeps) {
     const known = await store.crossing(crossing.id);
     if (known === undefined) {
       if (isTolerated(crossing, await deps.actionStore.tolerance(crossing))) return null;
+      if (await deps.silences.cover(crossing)) return null;
       const incident = await place(crossing, under);
       if (clearedAtMs !== undefined) await clear(incident, crossing, clearedAtMs, under);
       return incident.id;
@@ -255,6 +258,16 @@ export function createTriage(deps: TriageDeps) {
       ],
     );
     outbox.kick();
+    return toIncident(incident);
+  }
+
+  /** The first who says so is told of; undefined for an unknown incident. */
+  async function takeAcknowledgement(id: string, by: string, under: number): Promise<Incident | undefined> {
+    const known = open.get(id) ?? (await store.get(id));
+    if (known === undefined || known.acknowledgedBy !== null) return known && toIncident(known);
+    const nowMs = clock.now();
+    const incident = { ...known, acknowledgedBy: by, updatedAtMs: nowMs };
+    await commit(under, incident, [story.acknowledged(by, nowMs)], []);
     return toIncident(incident);
   }
 
@@ -423,6 +436,8 @@ export function createTriage(deps: TriageDeps) {
       inTurn((under) => takeLabel(id, label, by, under)),
 
     doubt,
+
+    acknowledge: (id: string, by: string) => inTurn((under) => takeAcknowledgement(id, by, under)),
 
     isOpen: (id: string) => open.has(id),
     openCount: () => open.size,

@@ -1,3 +1,4 @@
+import { coordinator } from "#contracts/coordinator.ts";
 import { state } from "#contracts/state.ts";
 import type { ServiceFactory } from "#runtime/host/service-context.ts";
 import { OrganismConfig } from "./config.ts";
@@ -14,6 +15,7 @@ import { runCommand } from "./skills/run-command.ts";
 import { rollBackHost } from "./skills/roll-back-host.ts";
 import { restartHost } from "./skills/restart-host.ts";
 import { scaleHost } from "./skills/scale-host.ts";
+import { silence } from "./skills/silence.ts";
 import { createOrganismStore, organismSchema } from "./store.ts";
 
 export const create: ServiceFactory = async (context) => {
@@ -67,6 +69,7 @@ export const create: ServiceFactory = async (context) => {
     restartHost(platform),
     rollBackHost(platform),
     runCommand(() => settings.current.commands),
+    silence(context.client(coordinator)),
     scaleHost(platform),
   ];
 

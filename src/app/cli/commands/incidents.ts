@@ -18,15 +18,16 @@ export interface IncidentsInvocation extends Invocation {
 export async function run(context: CommandContext, { args, options }: IncidentsInvocation): Promise<ExitCode> {
   const [action, id, label] = args;
   if (action === undefined) return options.follow === true ? follow(context, options) : list(context, options);
-  if (action !== "show" && action !== "label") {
+  if (action !== "show" && action !== "label" && action !== "ack") {
     throw usageError(
       `"${action}" is nothing that can be done with incidents.`,
-      "Use: seedcore incidents [show ID] [label ID LABEL] [--follow]",
+      "Use: seedcore incidents [show ID] [ack ID] [label ID LABEL] [--follow]",
     );
   }
   if (id === undefined)
     throw usageError("Which incident?", "Use: seedcore incidents show ID, or last for what was noticed last.");
   const connection = await context.connect();
+  if (action === "ack") return acknowledge(context, connection, await resolveId(connection, id));
   if (action === "label") return setLabel(context, connection, await resolveId(connection, id), label);
   return showIncident(context, connection, await resolveId(connection, id));
 }
@@ -53,6 +54,16 @@ async function setLabel(
       ? `${id} is an incident. What it had taught about its series is forgotten.`
       : `${id} is no incident: its series may move this far from now on.`,
   );
+  return EXIT.ok;
+}
+
+async function acknowledge({ output }: CommandContext, connection: Connection, id: string): Promise<ExitCode> {
+  const outcome = await connection.getServiceClient("coordinator").acknowledgeIncident.try({ id });
+  if (!outcome.ok) {
+    throw new CliError(outcome.error.message, { code: outcome.error.code, todo: ["List them: seedcore incidents"] });
+  }
+  output.data(outcome.value);
+  output.line(`${outcome.value.acknowledgedBy} is at ${id}.`);
   return EXIT.ok;
 }
 

@@ -14,6 +14,7 @@ const signals: Signals = {
     ageS: 3,
     series: ["shop/orders", "host/cpu"],
     distance: 12,
+    isAcknowledged: false,
     moved: ["orders:down"],
   },
   cause: {

@@ -14,6 +14,7 @@ const signals: Signals = {
     ageS: 3,
     series: ["services/cart/latency", "shop/orders"],
     distance: 12,
+    isAcknowledged: false,
     moved: ["cart/latency:up"],
   },
   cause: {

@@ -64,6 +64,7 @@ export function toSignals(known: Known): Signals {
       ageS: Math.max(0, (incident.lastEventMs - incident.openedAtMs) / 1_000),
       series: incident.series,
       distance: incident.distance,
+      isAcknowledged: incident.acknowledgedBy !== null,
       moved:
         thought?.diagnosis.signature ??
         signatureOf(

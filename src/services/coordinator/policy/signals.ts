@@ -17,6 +17,7 @@ export const SIGNALS = {
     ageS: { type: "double", meaning: "Seconds from its first movement to its newest, in the time of the data" },
     series: { type: "list<string>", meaning: "Series involved, as <source>/<series>" },
     distance: { type: "double", meaning: "Of its worst crossing from routine, in spreads" },
+    isAcknowledged: { type: "bool", meaning: "Whether somebody has said that they are at it" },
     moved: { type: "list<string>", meaning: "What moved and where to, such as cart/latency:up" },
   },
   cause: {
