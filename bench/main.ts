@@ -15,6 +15,7 @@ const BENCHES = {
   gateway: "gateway and host beside bare fastify and a plain proxy",
   "host-calls": "calls through one host",
   storage: "durable writes per second",
+  decision: "from the point that crosses to the decision",
   recall: "likeness over ten thousand cases",
   nab: "the detector on the Numenta Anomaly Benchmark's five groups",
   valve: "the valve's realised run lengths, delays and speed",

@@ -7,10 +7,7 @@ import { parseArgs } from "node:util";
 import { playAll } from "./all.ts";
 import { type Outcome, play } from "./outcome.ts";
 import { allFaults, DECOYS, decoyScene, FAULT_KINDS, faultScene, type Scene, seededRandom } from "./scene.ts";
-import { openStage, SERVICES, type Stage } from "./stage.ts";
-
-/** Points after which an alarm knows what is routine, and a few more; one a second. */
-const LEARNING_S = 240;
+import { LEARNING_S, openStage, SERVICES, type Stage } from "./stage.ts";
 
 const { values } = parseArgs({
   options: { all: { type: "boolean", default: false }, scene: { type: "string" }, seed: { type: "string" } },

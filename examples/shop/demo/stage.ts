@@ -17,6 +17,9 @@ export type ServiceName = (typeof SERVICES)[number];
 /** Of people who buy, per second. */
 export const USUAL_RATE = 25;
 
+/** Points after which an alarm knows what is routine, and a few more; one a second. */
+export const LEARNING_S = 240;
+
 /** What is not the default, and why. */
 const SETTINGS = {
   port: 0,

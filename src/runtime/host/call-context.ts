@@ -26,6 +26,9 @@ export class CallContext implements HandlerContext {
   readonly #clock: Clock;
   #stoodByMs = 0;
   #standingBySinceMs: number | undefined;
+  #waitsFor = 0;
+  #waitsSinceMs = 0;
+  #waitedMs = 0;
 
   constructor(plan: Plan, incoming: Incoming, deadlineAtMs: number, clock: Clock) {
     this.#clock = clock;
@@ -61,6 +64,19 @@ export class CallContext implements HandlerContext {
   get stoodByMs(): number {
     const sinceMs = this.#standingBySinceMs;
     return this.#stoodByMs + (sinceMs === undefined ? 0 : this.#clock.monotonic() - sinceMs);
+  }
+
+  /** Told when the handler begins to wait for a call of its own, and when that has ended. Several may be under way at once. */
+  waits(change: 1 | -1): void {
+    const nowMs = this.#clock.monotonic();
+    if (this.#waitsFor > 0) this.#waitedMs += nowMs - this.#waitsSinceMs;
+    this.#waitsFor += change;
+    this.#waitsSinceMs = nowMs;
+  }
+
+  /** How long at least one call of its own has been under way: the rest of its time is its own. */
+  get waitedMs(): number {
+    return this.#waitedMs + (this.#waitsFor > 0 ? this.#clock.monotonic() - this.#waitsSinceMs : 0);
   }
 
   get abortReason(): ServiceError | undefined {

@@ -2,6 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineContract, procedure, type Scope } from "#core/contract.ts";
+import { sleep } from "#core/clock.ts";
 import { ServiceError } from "#core/service-error.ts";
 import { shardOf } from "#core/shard.ts";
 import { type Caller, currentCall } from "#runtime/call.ts";
@@ -11,6 +12,8 @@ import { createMemoryLogger } from "#testing/memory-logger.ts";
 import { Dispatcher, type DispatcherLimits, type ShardOwnership } from "./dispatcher.ts";
 import type { IdempotencyStore } from "./idempotency.ts";
 import type { Incoming } from "./incoming.ts";
+import type { ServiceLoad } from "./load.ts";
+import { createOutbound } from "./outbound.ts";
 import type { Plan } from "./plan.ts";
 
 const shop = defineContract("shop", {
@@ -576,7 +579,39 @@ test("how long a caller chose to wait is not the service's latency, answered or 
   const expired = failureOf(dispatcher.call(plan("price"), incoming({ item: "milk" })));
   await clock.advance(100);
   expect((await expired).code).toBe("DEADLINE");
-  expect(dispatcher.load().services["shop"]).toEqual({ requests: 2, errors: 1, latencySumMs: 0 });
+  expect(dispatcher.load().services["shop"]).toEqual({
+    requests: 2,
+    errors: 1,
+    latencySumMs: 0,
+    waitedSumMs: 0,
+  });
+});
+
+// Side by side, calls sum to more than the time they took: the service that was slow by itself then had no time of its own.
+// One that is not waited for goes on when the answer is there.
+test("a service's own time is what is left when no call of its own is under way, however many are at once", async () => {
+  const ask = (ms: number) =>
+    outbound.policy({ contract: { name: "stock" } } as never, () => sleep(clock, ms).then(() => ({}) as never));
+  const service = shopService({
+    price: async ({ item }) => {
+      await sleep(clock, 20);
+      await Promise.all([ask(50), ask(30)]);
+      await sleep(clock, 7);
+      if (item === "milk") void ask(500);
+      return { total: 1 };
+    },
+  });
+  const { clock, dispatcher, plan, incoming } = setUp(service);
+  const outbound = createOutbound(clock);
+  for (const item of ["tea", "milk"]) {
+    const answer = dispatcher.call(plan("price"), incoming({ item }));
+    await clock.advance(100);
+    await answer;
+  }
+  await clock.advance(500);
+  const { requests, latencySumMs, waitedSumMs } = dispatcher.load().services["shop"] as ServiceLoad;
+  expect({ requests, latencySumMs, waitedSumMs }).toEqual({ requests: 2, latencySumMs: 154, waitedSumMs: 100 });
+  expect(outbound.services["stock"]).toMatchObject({ requests: 5, latencySumMs: 660 });
 });
 
 function aborted(signal: AbortSignal): Promise<never> {

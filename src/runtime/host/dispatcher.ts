@@ -143,7 +143,7 @@ export class Dispatcher {
       failure = toServiceError(error);
       throw failure;
     } finally {
-      this.#ended(plan, incoming, arrivedAtMs + context.stoodByMs, failure);
+      this.#ended(plan, incoming, arrivedAtMs + context.stoodByMs, failure, context.waitedMs);
     }
   }
 
@@ -368,13 +368,13 @@ export class Dispatcher {
     }
   }
 
-  #ended(plan: Plan, incoming: Incoming, sinceMs: number, failure: ServiceError | undefined): void {
+  #ended(plan: Plan, incoming: Incoming, sinceMs: number, failure: ServiceError | undefined, waitedMs = 0): void {
     const tookMs = this.#deps.clock.monotonic() - sinceMs;
     const service = plan.contract.name;
     this.#deps.metrics.ended(service, plan.procedureName, failure?.code ?? "OK", tookMs / 1_000);
     // How long a stream was open says nothing about the service's latency.
     if (!plan.procedure.stream) {
-      this.#load.count(service, incoming.caller.subject, failure?.status ?? 200, tookMs);
+      this.#load.count(service, incoming.caller.subject, failure?.status ?? 200, tookMs, waitedMs);
     }
   }
 

@@ -6,6 +6,8 @@ export interface ServiceLoad {
   /** Answers that were the service's fault: status 500 and above. */
   errors: number;
   latencySumMs: number;
+  /** Of that, in which calls of its own were under way; 0 of calls that are counted by who makes them. */
+  waitedSumMs: number;
 }
 
 /** The answer of `GET /-/load`. */
@@ -27,14 +29,17 @@ export class LoadCounters {
   readonly services: Record<string, ServiceLoad> = {};
 
   constructor(services: readonly string[]) {
-    for (const service of services) this.services[service] = { requests: 0, errors: 0, latencySumMs: 0 };
+    for (const service of services)
+      this.services[service] = { requests: 0, errors: 0, latencySumMs: 0, waitedSumMs: 0 };
   }
 
-  count(service: string, subject: string, status: number, tookMs: number): void {
+  count(service: string, subject: string, status: number, tookMs: number, waitedMs: number): void {
     const load = this.services[service];
     if (load === undefined || isServiceSubject(subject)) return;
     load.requests++;
     if (status >= 500) load.errors++;
     load.latencySumMs += tookMs;
+    // A call that the handler did not wait for may have begun before the last of it.
+    load.waitedSumMs += Math.min(tookMs, waitedMs);
   }
 }

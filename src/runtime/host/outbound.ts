@@ -1,7 +1,9 @@
 /** Counts the calls that a host's services make, by the service called: as the caller sees them, repeats included in one. */
 import type { Clock } from "#core/clock.ts";
 import { toServiceError } from "#core/service-error.ts";
+import { currentCall } from "../call.ts";
 import type { Policy } from "../policy/policy.ts";
+import { CallContext } from "./call-context.ts";
 import type { ServiceLoad } from "./load.ts";
 
 export interface Outbound {
@@ -19,7 +21,7 @@ export function createOutbound(clock: Clock): Outbound {
   function loadOf(name: string): ServiceLoad | undefined {
     if (Object.hasOwn(services, name)) return services[name];
     if (Object.keys(services).length >= MAX_SERVICES) return undefined;
-    const load = { requests: 0, errors: 0, latencySumMs: 0 };
+    const load = { requests: 0, errors: 0, latencySumMs: 0, waitedSumMs: 0 };
     services[name] = load;
     return load;
   }
@@ -28,6 +30,9 @@ export function createOutbound(clock: Clock): Outbound {
     services,
     async policy(call, next) {
       const startedMs = clock.monotonic();
+      const within = currentCall();
+      const caller = within instanceof CallContext ? within : undefined;
+      caller?.waits(1);
       let isError = false;
       try {
         return await next(call);
@@ -37,6 +42,7 @@ export function createOutbound(clock: Clock): Outbound {
         isError = status >= 500 && code !== "CANCELLED";
         throw error;
       } finally {
+        caller?.waits(-1);
         const load = loadOf(call.contract.name);
         if (load !== undefined) {
           load.requests++;

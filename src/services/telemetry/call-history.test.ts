@@ -6,7 +6,12 @@ const host = (name: string) => ({
   spec: { name, services: [name], replicas: 1, contracts: [{ name }] },
   replicas: [{ state: { kind: "ready" } }],
 });
-const status = { kind: "embedded", hosts: [host("cart"), host("stock"), host("idle")] } as unknown as EngineStatus;
+/** Of the organism's own: what it calls is not counted. */
+const core = { spec: { name: "core", services: ["core"], replicas: 1, contracts: [] }, replicas: [] };
+const status = {
+  kind: "embedded",
+  hosts: [host("cart"), host("stock"), host("idle"), core],
+} as unknown as EngineStatus;
 
 function history(slowFromS: number) {
   const calls = createCallHistory();
@@ -15,10 +20,13 @@ function history(slowFromS: number) {
     calls.add({
       atMs: i * 1_000,
       services: new Map([
-        ["cart", { requests: 10, errors: 1, latencySumMs: 10 * (3 + stockMs) }],
-        ["stock", { requests: 10, errors: 1, latencySumMs: 10 * stockMs }],
+        ["cart", { requests: 10, errors: 1, latencySumMs: 10 * (3 + stockMs), waitedSumMs: 10 * stockMs }],
+        ["stock", { requests: 10, errors: 1, latencySumMs: 10 * stockMs, waitedSumMs: 0 }],
+        ["core", { requests: 1, errors: 0, latencySumMs: 9, waitedSumMs: 0 }],
       ]),
-      edges: new Map([["cart", new Map([["stock", { requests: 10, errors: 1, latencySumMs: 10 * stockMs }]])]]),
+      edges: new Map([
+        ["cart", new Map([["stock", { requests: 10, errors: 1, latencySumMs: 10 * stockMs, waitedSumMs: 0 }]])],
+      ]),
       memoryMb: new Map([["cart", 80]]),
     });
   }
@@ -39,6 +47,7 @@ it("tells a service's own time and errors from those of what it calls", () => {
   });
   expect(of("stock")?.before.selfLatencyMs).toBe(4);
   expect(of("stock")?.now.selfLatencyMs).toBe(100);
+  expect(of("core")?.now).toMatchObject({ latencyMs: 9, selfLatencyMs: null, selfErrorsPerS: null });
   expect(graph.edges).toHaveLength(1);
   expect(graph.edges[0]).toMatchObject({ from: "cart", to: "stock", now: { callsPerS: 10, latencyMs: 100 } });
 });
@@ -62,7 +71,7 @@ it("keeps half an hour", () => {
   const add = (atMs: number) =>
     calls.add({
       atMs,
-      services: new Map([["cart", { requests: 1, errors: 0, latencySumMs: 1 }]]),
+      services: new Map([["cart", { requests: 1, errors: 0, latencySumMs: 1, waitedSumMs: 0 }]]),
       edges: new Map(),
       memoryMb: new Map(),
     });

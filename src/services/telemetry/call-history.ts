@@ -69,8 +69,8 @@ export function createCallHistory(): CallHistory {
                 ready: replicas.filter(({ state }) => state.kind === "ready").length,
                 wanted: spec.replicas,
               },
-              before: serviceFigures(service, before),
-              now: serviceFigures(service, now),
+              before: serviceFigures(service, isOwnHost(spec), before),
+              now: serviceFigures(service, isOwnHost(spec), now),
             })),
         ),
         edges: [...pairs.values()]
@@ -83,7 +83,8 @@ export function createCallHistory(): CallHistory {
   };
 }
 
-function serviceFigures(service: string, samples: readonly CallSample[]): ServiceFigures {
+/** What is its own is known of a person's services only: the calls of the organism's parts are not counted. */
+function serviceFigures(service: string, isOwn: boolean, samples: readonly CallSample[]): ServiceFigures {
   const loads = samples.map(({ services }) => services.get(service)).filter((load) => load !== undefined);
   const memory = samples.map(({ memoryMb }) => memoryMb.get(service)).filter((value) => value !== undefined);
   const memoryMb = memory.length === 0 ? null : sum(memory) / memory.length;
@@ -104,14 +105,13 @@ function serviceFigures(service: string, samples: readonly CallSample[]): Servic
     .flatMap(({ edges }) => [...(edges.get(service)?.entries() ?? [])])
     .filter(([to]) => to !== service);
   const calledErrors = sum(calls.map(([, load]) => load.errors));
-  const calledLatency = sum(calls.map(([, load]) => load.latencySumMs));
+  const waited = sum(loads.map((load) => load.waitedSumMs));
   return {
     requestsPerS: requests / loads.length,
     errorsPerS: errors / loads.length,
     latencyMs: requests === 0 ? null : latency / requests,
-    // Calls made side by side sum to more than the time they took: then none of it is the service's own.
-    selfErrorsPerS: Math.max(0, errors - calledErrors) / loads.length,
-    selfLatencyMs: requests === 0 ? null : Math.max(0, latency - calledLatency) / requests,
+    selfErrorsPerS: isOwn ? Math.max(0, errors - calledErrors) / loads.length : null,
+    selfLatencyMs: isOwn && requests > 0 ? Math.max(0, latency - waited) / requests : null,
     memoryMb,
   };
 }

@@ -1,9 +1,17 @@
 import { Agent, request } from "undici";
 import { z } from "zod";
 import { ServiceError } from "#core/service-error.ts";
-import type { FetchLoad } from "./services-sampler.ts";
+import type { FetchLoad, LoadReport } from "./services-sampler.ts";
 
-const Loads = z.record(z.string(), z.object({ requests: z.number(), errors: z.number(), latencySumMs: z.number() }));
+const Loads = z.record(
+  z.string(),
+  z.object({
+    requests: z.number(),
+    errors: z.number(),
+    latencySumMs: z.number(),
+    waitedSumMs: z.number().optional(),
+  }),
+);
 
 const Load = z.object({
   services: Loads,
@@ -32,8 +40,18 @@ export function createLoadFetcher(token: () => string): {
         await answer.body.dump();
         throw new ServiceError("UNAVAILABLE", `${replica.id} answered ${answer.statusCode} to GET /-/load.`);
       }
-      return Load.parse(await answer.body.json());
+      return toReport(Load.parse(await answer.body.json()));
     },
     close: () => agent.destroy(),
   };
+}
+
+/** A host of the version before does not tell how long its service waited: as long as its calls took, one after another. */
+function toReport({ services, outbound, residentBytes }: z.output<typeof Load>): LoadReport {
+  const calledMs = Object.values(outbound).reduce((sum, { latencySumMs }) => sum + latencySumMs, 0);
+  const complete = (loads: z.output<typeof Loads>, missing: number) =>
+    Object.fromEntries(
+      Object.entries(loads).map(([name, load]) => [name, { ...load, waitedSumMs: load.waitedSumMs ?? missing }]),
+    );
+  return { services: complete(services, calledMs), outbound: complete(outbound, 0), residentBytes };
 }

@@ -9,6 +9,8 @@ export interface ServiceLoad {
   readonly requests: number;
   readonly errors: number;
   readonly latencySumMs: number;
+  /** Of that, in which calls of its own were under way. */
+  readonly waitedSumMs: number;
 }
 
 export type Loads = Readonly<Record<string, ServiceLoad>>;
@@ -95,7 +97,7 @@ function addRate(sums: Map<string, ServiceLoad>, name: string, before: Loads, no
   const load = now[name];
   if (load === undefined) return;
   const earlier = before[name];
-  const sum = sums.get(name) ?? { requests: 0, errors: 0, latencySumMs: 0 };
+  const sum = sums.get(name) ?? { requests: 0, errors: 0, latencySumMs: 0, waitedSumMs: 0 };
   // A counter that went back was reset: what came before the reset is unknown, so it counts as nothing. One that is new
   // began at nothing.
   const since = (field: keyof ServiceLoad) => Math.max(0, load[field] - (earlier?.[field] ?? 0)) / seconds;
@@ -103,6 +105,7 @@ function addRate(sums: Map<string, ServiceLoad>, name: string, before: Loads, no
     requests: sum.requests + since("requests"),
     errors: sum.errors + since("errors"),
     latencySumMs: sum.latencySumMs + since("latencySumMs"),
+    waitedSumMs: sum.waitedSumMs + since("waitedSumMs"),
   });
 }
 

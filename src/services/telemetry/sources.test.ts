@@ -208,7 +208,7 @@ describe("the services sampler", () => {
     return { clock, reports, replicas, recorded, sample };
   }
   const load = (requests: number, errors = 0, latencySumMs = 0): LoadReport => ({
-    services: { ml: { requests, errors, latencySumMs } },
+    services: { ml: { requests, errors, latencySumMs, waitedSumMs: 0 } },
     outbound: {},
     residentBytes: 0,
   });
@@ -263,8 +263,8 @@ describe("the services sampler", () => {
 it("records what own services call, and samples their memory", async () => {
   const clock = createFakeClock(START);
   const load = (count: number): LoadReport => ({
-    services: { cart: { requests: count, errors: 0, latencySumMs: 30 * count } },
-    outbound: { stock: { requests: 2 * count, errors: count, latencySumMs: 20 * count } },
+    services: { cart: { requests: count, errors: 0, latencySumMs: 30 * count, waitedSumMs: 20 * count } },
+    outbound: { stock: { requests: 2 * count, errors: count, latencySumMs: 20 * count, waitedSumMs: 0 } },
     residentBytes: 80e6,
   });
   let report = load(10);
@@ -289,7 +289,12 @@ it("records what own services call, and samples their memory", async () => {
     "cart/latency": 30,
     "cart/memory": 80,
   });
-  expect(recorded.at(-1)?.edges.get("cart")?.get("stock")).toEqual({ requests: 20, errors: 10, latencySumMs: 200 });
+  expect(recorded.at(-1)?.edges.get("cart")?.get("stock")).toMatchObject({
+    requests: 20,
+    errors: 10,
+    latencySumMs: 200,
+  });
+  expect(recorded.at(-1)?.services.get("cart")?.waitedSumMs).toBe(200);
 });
 
 describe("a Prometheus source", () => {
