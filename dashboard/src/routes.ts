@@ -1,5 +1,6 @@
 /** The procedures that the page calls, with their routes; routes.test.ts holds them to the contracts. */
 export const ROUTES = {
+  "coordinator.acknowledgeIncident": ["PUT", "/incidents/{id}/acknowledgement"],
   "coordinator.cancelTask": ["POST", "/tasks/{id}/cancel"],
   "coordinator.decideAction": ["POST", "/actions/{id}/decision"],
   "coordinator.getIncident": ["GET", "/incidents/{id}"],

@@ -100,6 +100,11 @@ describe("a person at the page", () => {
     await page.getByText("executed restart-host").waitFor({ timeout: 30_000 });
   });
 
+  it("says that somebody is at it", async () => {
+    await page.getByRole("button", { name: "I am at it" }).click();
+    await page.getByText("owner is at it").first().waitFor();
+  });
+
   it("says that it was none", async () => {
     await page.getByRole("button", { name: "Not an incident" }).click();
     await page.getByText("It is labelled: not-an-incident").waitFor();

@@ -42,7 +42,13 @@ export function IncidentView({ id }: { readonly id: string }) {
       <p>
         <Badge of={incident.state} /> <Badge of={incident.severity} /> began {day(incident.openedAtMs)}
         {incident.resolvedAtMs === null ? "" : `, over ${day(incident.resolvedAtMs)}`}
+        {incident.acknowledgedBy === null ? "" : `, ${incident.acknowledgedBy} is at it`}
       </p>
+      {incident.state === "open" && incident.acknowledgedBy === null && may("operate") && (
+        <p class="answer">
+          <Ask label="I am at it" work={() => call("coordinator.acknowledgeIncident", { id }).then(load)} />
+        </p>
+      )}
       {proposed.map((action) => (
         <Proposal key={action.id} action={action} />
       ))}

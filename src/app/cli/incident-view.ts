@@ -56,6 +56,7 @@ function printHead(output: Output, incident: Detail): void {
       ? "decision: none yet"
       : `decision: ${decision.skill}, by the rule "${decision.rule}" of the policy`,
   );
+  if (incident.acknowledgedBy !== null) output.line(`at it:    ${incident.acknowledgedBy}`);
   if (incident.label !== null) output.line(`label:    ${incident.label}`);
   const [first = "", ...rest] = wrap(incident.series.join(", "), Math.max(30, output.width - HEAD_INDENT));
   output.line(`series:   ${first}`);

@@ -113,10 +113,11 @@ function ownReason({ graph }: Scene, service: string, trouble: OwnTrouble): Reas
   const floor = { latency: 2, errors: 0.2, memory: 20, crash: 1 }[kind];
   const doublings = kind === "crash" ? 2.5 : Math.log2((now + floor) / (before + floor));
   const strength = Math.min(WEIGHTS.ownMost, WEIGHTS.ownPerDoubling * doublings);
+  const without = kind === "memory" ? "" : ", without what it waits for";
   const text =
     kind === "crash"
       ? `${service} has ${now} of ${before} replicas ready, or answers nobody.`
-      : `${service}'s ${WHAT[kind]} rose from ${number(before)} to ${number(now)} ${unit}, without what it waits for.`;
+      : `${service}'s ${WHAT[kind]} rose from ${number(before)} to ${number(now)} ${unit}${without}.`;
   return {
     kind: kind === "crash" ? "replicas" : "own-share",
     text,
