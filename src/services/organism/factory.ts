@@ -32,7 +32,6 @@ export const create: ServiceFactory = async (context) => {
   );
   const organs = await store.organs();
   const stateClient = context.client(state);
-  const roster = createRoster(organs, async () => (await stateClient.agents({}, BACKGROUND)).agents, clock);
   const recorder = createOutcomeRecorder({
     // Short, since a host that ends waits for its last one, when state may be gone already.
     send: (batch) => stateClient.recordOutcomes(batch, { ...BACKGROUND, deadlineMs: 500 }),
@@ -40,6 +39,14 @@ export const create: ServiceFactory = async (context) => {
     ids,
     log,
     intervalMs: config.recordEveryMs,
+  });
+  const roster = createRoster({
+    organs,
+    most: config.maxAgentsPerOrgan,
+    readCapabilities: async () => (await stateClient.agents({}, BACKGROUND)).agents,
+    // So that it is known before its first execution has ended.
+    hired: (agent, organ) => record(agent, organ, { succeeded: 0, failed: 0 }),
+    clock,
   });
   const rolesOf = new Map(organs.map(({ id, kind }) => [id, ROLE_PRIORS[kind]]));
   const record = (agent: string, organ: string, counts: { succeeded: number; failed: number; skill?: string }) => {

@@ -20,6 +20,17 @@ export interface Roster {
   counts(): readonly OrganCounts[];
 }
 
+export interface RosterDeps {
+  /** With the agents that each organ has at least. */
+  readonly organs: readonly StoredOrgan[];
+  /** Agents that an organ has at most. */
+  readonly most: number;
+  readonly readCapabilities: () => Promise<readonly Pick<Agent, "id" | "capability" | "skills">[]>;
+  /** An organ has taken on an agent. */
+  readonly hired: (agent: string, organ: string) => void;
+  readonly clock: Clock;
+}
+
 export interface Engagement {
   readonly agent: string;
   end(outcome: "succeeded" | "failed" | "cancelled"): void;
@@ -31,6 +42,11 @@ const UNKNOWN_CAPABILITY = 0.5;
 /** Outcomes of a skill from which its own capability counts as much as the agent's overall one. */
 const HALF_KNOWN = 5;
 
+/** An organ takes on another agent when each has as many executions. */
+const MOST_RUNNING = 4;
+/** One more than it needs, and without an execution for so long, leaves. */
+const IDLE_MS = 10 * 60_000;
+
 /** What an agent can do with one skill: the little that is known of it, leaning on what is known of the agent. */
 export function capabilityFor(agent: Pick<Agent, "capability" | "skills"> | undefined, skill: string): number {
   const overall = agent?.capability ?? UNKNOWN_CAPABILITY;
@@ -40,13 +56,13 @@ export function capabilityFor(agent: Pick<Agent, "capability" | "skills"> | unde
   return share * own.capability + (1 - share) * overall;
 }
 
-export function createRoster(
-  organs: readonly StoredOrgan[],
-  readCapabilities: () => Promise<readonly Pick<Agent, "id" | "capability" | "skills">[]>,
-  clock: Clock,
-): Roster {
+/** Organs scale with their work: what is stored of them is the least they have. */
+export function createRoster({ organs: least, most, readCapabilities, hired, clock }: RosterDeps): Roster {
+  let organs = least;
   const running = new Map<string, number>();
-  const totals = new Map(organs.map(({ id }) => [id, { running: 0, succeeded: 0, failed: 0 }]));
+  /** When an agent that was taken on had its last execution. */
+  const idleSinceMs = new Map<string, number>();
+  const totals = new Map(least.map(({ id }) => [id, { running: 0, succeeded: 0, failed: 0 }]));
   let known: ReadonlyMap<string, Pick<Agent, "capability" | "skills">> = new Map();
   let staleAtMs = clock.monotonic();
 
@@ -63,11 +79,34 @@ export function createRoster(
     );
   }
 
+  /** The organ with an agent that has time, if it may have so many. */
+  function scaled(organ: StoredOrgan): StoredOrgan {
+    const nowMs = clock.monotonic();
+    const isGone = (id: string) => nowMs - (idleSinceMs.get(id) ?? nowMs) > IDLE_MS && (running.get(id) ?? 0) === 0;
+    const agents = organ.agents.filter((id) => !isGone(id));
+    for (const id of organ.agents) if (!agents.includes(id)) idleSinceMs.delete(id);
+    const isBusy = agents.every((id) => (running.get(id) ?? 0) >= MOST_RUNNING);
+    if (isBusy && agents.length > 0 && agents.length < most) {
+      const numbers = Array.from({ length: most }, (_, i) => `${organ.id}_agent_${i}`);
+      const agent = numbers.find((id) => !agents.includes(id));
+      if (agent !== undefined) {
+        agents.push(agent);
+        idleSinceMs.set(agent, nowMs);
+        hired(agent, organ.id);
+      }
+    }
+    if (agents.length === organ.agents.length && agents.every((id, i) => id === organ.agents[i])) return organ;
+    const next = { ...organ, agents };
+    organs = organs.map((one) => (one.id === organ.id ? next : one));
+    return next;
+  }
+
   return {
     organs: () => organs,
     begin(organId, skill, taskId) {
       refresh();
-      const organ = organs.find(({ id }) => id === organId);
+      const found = organs.find(({ id }) => id === organId);
+      const organ = found && scaled(found);
       const total = totals.get(organId);
       const chosen = chooseAgent(
         (organ?.agents ?? []).map((id) => ({
@@ -84,6 +123,7 @@ export function createRoster(
         agent: chosen.id,
         end(outcome) {
           running.set(chosen.id, (running.get(chosen.id) ?? 1) - 1);
+          if (idleSinceMs.has(chosen.id)) idleSinceMs.set(chosen.id, clock.monotonic());
           total.running--;
           if (outcome !== "cancelled") total[outcome]++;
         },
