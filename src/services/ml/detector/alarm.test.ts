@@ -141,6 +141,14 @@ it("learns blips: of a day with eighty lone errors hardly any is noticed", () =>
   expect(at.length).toBeLessThanOrEqual(4);
 });
 
+// The organism mends what it has seen before within seconds: that taught the alarm that such seconds are usual.
+it("does not learn a fault that was mended at once: five times three seconds of errors are noticed five times", () => {
+  const random = seededRandom(8);
+  const errors = (i: number) => (i >= 400 && i % 200 < 3 ? 10 + 5 * random.next() : 0);
+  const { at } = run(1_400, errors, { minimumChange: 0.5 });
+  expect(at).toEqual([400, 600, 800, 1_000, 1_200]);
+});
+
 describe("what must not", () => {
   const series: Record<string, (seed: number) => (i: number) => number> = {
     "white noise": (seed) => {

@@ -99,6 +99,9 @@ const FIRST_MOVE = 12;
 /** Points that must agree before a lesser change counts as a lasting one. */
 const SUSTAINED_POINTS = 15;
 
+/** What is over within so many points is a blip. */
+const BLIP_POINTS = 2;
+
 /** A change counts up to this many usual ones; the usual one follows over about a day of points at one a second. */
 const MOST_USUAL = 30;
 const USUAL_MEMORY_POINTS = 100_000;
@@ -222,12 +225,12 @@ class TailAlarm implements Alarm {
   }
 
   /**
-   * A blip is a habit of its series, and learned as one: else rare errors, each alone, would be alarms for ever. A fault that
-   * lasted is not, so that it is noticed again.
+   * A blip is a habit of its series, and learned as one: else rare errors, each alone, would be alarms for ever. What lasted
+   * longer is not, so that it is noticed again: a fault that is known is mended within seconds.
    */
   #learnFrom({ startedAtMs, clearedAtMs, value, expected, spread, peakScore }: ClearedCrossing): void {
     const lastedPoints = (clearedAtMs - startedAtMs) / Math.max(1, this.#time[1] as number) - CLEAR_POINTS;
-    if (this.#minimumChange === 0 || lastedPoints >= SUSTAINED_POINTS) return;
+    if (this.#minimumChange === 0 || lastedPoints >= BLIP_POINTS) return;
     const change = Math.abs(value - expected);
     const unit = Math.max(spread, this.#unit.usual, LEAST_SPREAD * Math.abs(expected), this.#minimumChange / 10);
     this.#learnBlip(value, change, unit);
