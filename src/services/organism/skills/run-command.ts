@@ -16,6 +16,9 @@ export const CommandConfig = z.strictObject({
 });
 export type CommandConfig = z.output<typeof CommandConfig>;
 
+/** The same wherever the organism was started; nothing of its own environment is passed on. */
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /** Of standard output and error together, the end. */
 const MAX_OUTPUT_BYTES = 16 * 1024;
 /** Between the request to end and the end. */
@@ -49,7 +52,7 @@ export function runCommand(commands: () => Readonly<Record<string, CommandConfig
       const known = commands();
       const config = Object.hasOwn(known, command) ? known[command] : undefined;
       if (config === undefined) throw new SkillFailed(unknownCommand(command, Object.keys(known)), false);
-      const env = { ...basics(), ...config.env, SEEDCORE_TASK: taskId, SEEDCORE_TARGET: target };
+      const env = { PATH: DEFAULT_PATH, ...config.env, SEEDCORE_TASK: taskId, SEEDCORE_TARGET: target };
       const ended = await run(config, env, clock, signal);
       const said = lastLines(ended.output);
       if (ended.kind === "not started")
@@ -126,14 +129,6 @@ function endGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   } catch {
     // Nobody of it is left.
   }
-}
-
-/** What programs need to find others; nothing of what the organism knows. */
-function basics(): Record<string, string> {
-  const names = ["PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR"];
-  return Object.fromEntries(
-    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
-  );
 }
 
 function lastLines(output: string): string {
