@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { brotliCompressSync } from "node:zlib";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { rolldown } from "rolldown";
 import { build as buildPage } from "vite";
 
@@ -111,11 +111,13 @@ async function placePage() {
     .filter((entry) => entry.isFile())
     .map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
   for (const name of names) {
-    writeFileSync(join(folder, `${name}.br`), brotliCompressSync(readFileSync(join(folder, name))));
+    const content = readFileSync(join(folder, name));
+    writeFileSync(join(folder, `${name}.br`), brotliCompressSync(content));
+    writeFileSync(join(folder, `${name}.gz`), gzipSync(content, { level: 9 }));
   }
   rmSync(join(dist, "page"), { recursive: true, force: true });
   renameSync(folder, join(dist, "page"));
-  return names.flatMap((name) => [`page/${name}`, `page/${name}.br`]);
+  return names.flatMap((name) => ["", ".br", ".gz"].map((extension) => `page/${name}${extension}`));
 }
 
 /** Writes the public types, for programs that import this package; a checkout without the compiler has none. */

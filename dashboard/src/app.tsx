@@ -5,6 +5,7 @@ import { actions, follow, incidents, status, trouble } from "./live.ts";
 import { linkTo, place } from "./place.ts";
 import { session, signOut } from "./session.ts";
 import { switchTheme, theme } from "./theme.ts";
+import { Ask } from "./parts/ask.tsx";
 import { SignIn } from "./sign-in.tsx";
 import { ActionsView } from "./views/actions.tsx";
 import { AgentsView } from "./views/agents.tsx";
@@ -65,14 +66,7 @@ function Signed() {
           >
             {theme.value === "dark" ? "Light" : "Dark"}
           </button>
-          <button
-            type="button"
-            class="plain"
-            onClick={() => void signOut()}
-            title={`Signed in as ${session.value?.subject}`}
-          >
-            Sign out
-          </button>
+          <Ask label="Sign out" kind="plain" work={signOut} />
         </span>
       </header>
       <p class="trouble" role="status">

@@ -1,5 +1,5 @@
 /** What the page knows of the organism, kept fresh while somebody looks. */
-import { type Signal, signal } from "@preact/signals";
+import { computed, type Signal, signal } from "@preact/signals";
 import { call, type Output, Refusal } from "./api.ts";
 import { session } from "./session.ts";
 
@@ -17,8 +17,10 @@ export const graph = signal<Graph | undefined>(undefined);
 /** Newest first. */
 export const incidents = signal<readonly Incident[] | undefined>(undefined);
 export const actions = signal<readonly Action[] | undefined>(undefined);
-/** What fails now, in a sentence; empty while all is well. */
-export const trouble = signal("");
+/** What fails now, in a sentence each, by who asked. */
+const troubles = signal<ReadonlyMap<object, string>>(new Map());
+/** In a sentence; empty while all is well. */
+export const trouble = computed(() => [...troubles.value.values()][0] ?? "");
 export const nowMs = signal(Date.now());
 
 const MOST_INCIDENTS = 200;
@@ -31,7 +33,7 @@ export function every(ms: number, work: () => Promise<void>): () => void {
   const turn = async () => {
     clearTimeout(timer);
     if (isOver) return;
-    if (document.visibilityState === "visible") await attempt(work);
+    if (document.visibilityState === "visible") await attempt(turn, work);
     if (!isOver) timer = window.setTimeout(turn, ms);
   };
   const seen = () => {
@@ -42,18 +44,28 @@ export function every(ms: number, work: () => Promise<void>): () => void {
   return () => {
     isOver = true;
     clearTimeout(timer);
+    tell(turn, "");
     document.removeEventListener("visibilitychange", seen);
   };
 }
 
-async function attempt(work: () => Promise<void>): Promise<void> {
+/** One that succeeds says nothing of what another asks for. */
+async function attempt(who: object, work: () => Promise<void>): Promise<void> {
   try {
     await work();
-    trouble.value = "";
+    tell(who, "");
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) session.value = null;
-    trouble.value = error instanceof Refusal ? error.message : "The organism does not answer. Trying again.";
+    tell(who, error instanceof Refusal ? error.message : "The organism does not answer. Trying again.");
   }
+}
+
+function tell(who: object, text: string): void {
+  if ((troubles.peek().get(who) ?? "") === text) return;
+  const next = new Map(troubles.peek());
+  if (text === "") next.delete(who);
+  else next.set(who, text);
+  troubles.value = next;
 }
 
 /** Keeps everything that every view shows; what it returns ends that. */
@@ -78,18 +90,34 @@ export async function refreshActions(): Promise<void> {
   actions.value = (await call("coordinator.listActions", { limit: MOST_ACTIONS })).actions;
 }
 
-/** The stream of incidents: each as it opens or changes. The browser connects again by itself. */
+const AGAIN_MS = 2_000;
+
+/** The stream of incidents: each as it opens or changes. */
 function watchIncidents(): () => void {
-  const stream = new EventSource("/coordinator/incidents/live");
-  stream.onmessage = ({ data }: MessageEvent<string>) => {
-    const incident = JSON.parse(data) as Incident;
-    const others = (incidents.value ?? []).filter(({ id }) => id !== incident.id);
-    incidents.value = [incident, ...others]
-      .sort((a, b) => b.openedAtMs - a.openedAtMs || (a.id < b.id ? 1 : -1))
-      .slice(0, MOST_INCIDENTS);
-    void attempt(refreshActions);
+  let stream: EventSource;
+  let timer: number | undefined;
+  const open = () => {
+    stream = new EventSource("/coordinator/incidents/live");
+    stream.onmessage = take;
+    // By itself the browser connects again only when the connection broke, not when it was refused for a while.
+    stream.onerror = () => {
+      if (stream.readyState === EventSource.CLOSED) timer = window.setTimeout(open, AGAIN_MS);
+    };
   };
-  return () => stream.close();
+  open();
+  return () => {
+    clearTimeout(timer);
+    stream.close();
+  };
+}
+
+function take({ data }: MessageEvent<string>): void {
+  const incident = JSON.parse(data) as Incident;
+  const others = (incidents.value ?? []).filter(({ id }) => id !== incident.id);
+  incidents.value = [incident, ...others]
+    .sort((a, b) => b.openedAtMs - a.openedAtMs || (a.id < b.id ? 1 : -1))
+    .slice(0, MOST_INCIDENTS);
+  void attempt(take, refreshActions);
 }
 
 async function into<T>(target: Signal<T | undefined>, answer: Promise<T>): Promise<void> {

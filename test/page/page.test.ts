@@ -53,8 +53,9 @@ async function open(width: number, colorScheme: "light" | "dark"): Promise<void>
   context = await browser.newContext({ ...CONTEXT, viewport: { width, height: 900 }, colorScheme });
   page = await context.newPage();
   page.on("console", (message) => {
-    // Being refused is part of the scene: without a session, and after it.
-    if (message.type() === "error" && !message.text().includes("401")) complaints.push(message.text());
+    // Being refused is part of the scene, without a session and after it; and so is what does not answer.
+    const isMeant = /\b401\b|net::ERR_FAILED/.test(message.text());
+    if (message.type() === "error" && !isMeant) complaints.push(message.text());
   });
   page.on("pageerror", (error) => complaints.push(error.message));
   await page.goto(`${url}/#token=${organism.token()}`);
@@ -134,6 +135,17 @@ describe("a person at the page", () => {
     await page.getByRole("heading", { name: "Incidents" }).waitFor();
   });
 
+  // The clock of the page went on well each second, and took back what the others had said.
+  it("is told for as long as something does not answer", async () => {
+    const told = page.getByText("The organism does not answer");
+    await page.route("**/telemetry/status", (route) => route.abort());
+    await told.waitFor();
+    await page.waitForTimeout(2_500);
+    expect(await told.isVisible()).toBe(true);
+    await page.unroute("**/telemetry/status");
+    await told.waitFor({ state: "hidden" });
+  });
+
   it("signs out, and in again with a token", async () => {
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByLabel("Token").fill("a.b.c");
@@ -182,7 +194,7 @@ it("broke no rule of its own policy, and threw nothing", () => {
 
 it("is small", () => {
   const folder = join(import.meta.dirname, "..", "..", "dist", "page");
-  const sent = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".br"));
+  const sent = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".gz"));
   expect(sent.length).toBeGreaterThan(2);
   expect(readFileSync(join(folder, "index.html"), "utf8")).not.toContain("<style");
   expect(sent.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0)).toBeLessThan(MOST_BYTES);

@@ -43,6 +43,10 @@ export function Chart({ title, points, marks, height = 180 }: ChartProps) {
     };
   }, [theme.value, height]);
   useEffect(() => plot.current?.setData(dataOf(points)), [points]);
+  // They may come after the points. Without points there are no axes to draw.
+  useEffect(() => {
+    if (points.length > 0) plot.current?.redraw(false, false);
+  }, [marks]);
 
   const last = points.at(-1);
   const values = points.map(([, value]) => value);

@@ -3,7 +3,7 @@ import { Agent, createServer, type IncomingMessage, type ServerResponse, request
 import { type AddressInfo, connect as connectSocket, Server as NetServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { brotliCompressSync } from "node:zlib";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { systemClock } from "#core/clock.ts";
@@ -61,6 +61,7 @@ mkdirSync(join(pageFolder, "assets"));
 writeFileSync(join(pageFolder, "index.html"), "<!doctype html><title>Page</title>");
 writeFileSync(join(pageFolder, "assets", "index-1.js"), "let a");
 writeFileSync(join(pageFolder, "assets", "index-1.js.br"), brotliCompressSync("let a"));
+writeFileSync(join(pageFolder, "assets", "index-1.js.gz"), gzipSync("let a"));
 afterAll(() => rmSync(pageFolder, { recursive: true }));
 let gateway: Front;
 let url: string;
@@ -608,6 +609,9 @@ describe("the page", () => {
     expect(script.headers["cache-control"]).toContain("immutable");
     const compressed = await get("/assets/index-1.js", { "accept-encoding": "gzip, br" });
     expect(compressed.headers["content-encoding"]).toBe("br");
+    // Over plain HTTP from another machine a browser takes no brotli.
+    const gzipped = await get("/assets/index-1.js", { "accept-encoding": "gzip, deflate" });
+    expect(gzipped.headers["content-encoding"]).toBe("gzip");
   });
 
   // Anything else of the disk would be a hole.
@@ -626,7 +630,7 @@ describe("a session", () => {
     expect(answer.status).toBe(200);
     const [cookie = ""] = answer.headers["set-cookie"] ?? [];
     // A script that reads it, or another site that sends it, would be as good as the token.
-    expect(cookie).toMatch(/^seedcore-\d+=[\w-]{43}; HttpOnly; SameSite=Strict; Path=\/; Max-Age=43200$/);
+    expect(cookie).toMatch(/^seedcore-\d+=[\w-]{43}; HttpOnly; SameSite=Strict; Path=\/; Max-Age=2592000$/);
     return cookie.split(";")[0] ?? "";
   }
   const withCookie = (cookie: string, more: Record<string, string> = {}) => ({ authorization: "", cookie, ...more });

@@ -90,9 +90,10 @@ export function createOwnRoutes(deps: OwnRoutesDeps): FastifyInstance {
     const file = deps.page.find(request.url);
     if (file === undefined) return refuse(request, reply, nothingAt(deps.offered().plans, request.method, request.url));
     reply.headers(file.headers);
-    const takesBrotli = /\bbr\b/.test(request.headers["accept-encoding"] ?? "");
-    if (file.brotli === undefined || !takesBrotli) return reply.send(file.content);
-    return reply.header("content-encoding", "br").send(file.brotli);
+    const taken = (request.headers["accept-encoding"] ?? "").toString().split(/[,;\s]+/);
+    const encoding = file.encodings.find(({ name }) => taken.includes(name));
+    if (encoding === undefined) return reply.send(file.content);
+    return reply.header("content-encoding", encoding.name).send(encoding.content);
   };
   app.get("/", sendPage);
   app.get("/assets/*", sendPage);

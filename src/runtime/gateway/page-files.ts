@@ -5,8 +5,8 @@ import { extname, join } from "node:path";
 export interface PageFile {
   readonly headers: Readonly<Record<string, string>>;
   readonly content: Buffer;
-  /** The same, compressed; undefined where the build did not. */
-  readonly brotli: Buffer | undefined;
+  /** The same, compressed, the smallest first; those that the build made. */
+  readonly encodings: readonly { readonly name: "br" | "gzip"; readonly content: Buffer }[];
 }
 
 export interface PageFiles {
@@ -43,7 +43,15 @@ export async function readPageFiles(folder: string): Promise<PageFiles> {
     const type = TYPES[extname(name)];
     if (type === undefined) continue;
     const content = await readFile(join(folder, name));
-    const brotli = await readFile(join(folder, `${name}.br`)).catch(() => undefined);
+    const encodings: PageFile["encodings"][number][] = [];
+    // Browsers take brotli from this machine or over TLS only.
+    for (const [encoding, extension] of [
+      ["br", ".br"],
+      ["gzip", ".gz"],
+    ] as const) {
+      const compressed = await readFile(join(folder, `${name}${extension}`)).catch(() => undefined);
+      if (compressed !== undefined) encodings.push({ name: encoding, content: compressed });
+    }
     const isPage = name === "index.html";
     const headers = {
       "content-type": type,
@@ -51,9 +59,9 @@ export async function readPageFiles(folder: string): Promise<PageFiles> {
       // Every other name has a hash of its content in it.
       "cache-control": isPage ? "no-store" : "public, max-age=31536000, immutable",
       ...(isPage ? { "content-security-policy": PAGE_CSP, "cross-origin-opener-policy": "same-origin" } : {}),
-      ...(brotli === undefined ? {} : { vary: "accept-encoding" }),
+      ...(encodings.length === 0 ? {} : { vary: "accept-encoding" }),
     };
-    files.set(isPage ? "/" : `/${name.replaceAll("\\", "/")}`, { headers, content, brotli });
+    files.set(isPage ? "/" : `/${name.replaceAll("\\", "/")}`, { headers, content, encodings });
   }
   return { find: (path) => files.get(path) };
 }

@@ -8,6 +8,8 @@ const IDLE_MS = 12 * 3_600_000;
 /** Sessions at once; the one that was used least recently makes room. */
 const MAX_SESSIONS = 1_000;
 const ID_BYTES = 32;
+/** Of the cookie: longer than a session lasts without use, which is for the gateway to say. */
+const COOKIE_MS = 30 * 24 * 3_600_000;
 
 interface Session {
   readonly authorization: string;
@@ -34,7 +36,7 @@ export class Sessions {
     const [oldest] = this.#open.keys();
     if (oldest !== undefined && this.#open.size >= MAX_SESSIONS) this.#open.delete(oldest);
     this.#open.set(id, { authorization, usedAtMs: this.#clock.now() });
-    return toCookie(request, id, IDLE_MS);
+    return toCookie(request, id, COOKIE_MS);
   }
 
   /** @returns the value of the `Set-Cookie` header that takes the cookie away. */
