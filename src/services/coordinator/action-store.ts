@@ -2,7 +2,7 @@
 import type { CompiledQuery, Kysely } from "kysely";
 import type { Action, Maintenance } from "#contracts/coordinator.ts";
 import type { Crossing } from "#contracts/ml.ts";
-import type { Database } from "#runtime/storage/database.ts";
+import { type Database, expecting, type Write } from "#runtime/storage/database.ts";
 import type { ActionRecord } from "./action.ts";
 import { seriesKey } from "./incident.ts";
 import type { ActionRow, Tables } from "./schema.ts";
@@ -31,6 +31,17 @@ export function createActionStore(db: Database, q: Kysely<Tables>) {
         .values({ id, ...rest })
         .onConflict((c) => c.column("id").doUpdateSet(rest))
         .compile();
+    },
+
+    /** Replaces one that is as it was read; refused when its state has changed since. */
+    replace(action: ActionRecord): Write {
+      const { id, ...rest } = toRow(action);
+      const query = q
+        .updateTable("coordinator_actions")
+        .set(rest)
+        .where("id", "=", id)
+        .where("state", "=", action.state);
+      return expecting(query.compile());
     },
 
     async get(id: string): Promise<ActionRecord | undefined> {

@@ -5,6 +5,7 @@
 import type { cognitive } from "#contracts/cognitive.ts";
 import type { energy } from "#contracts/energy.ts";
 import type { state } from "#contracts/state.ts";
+import { WriteRefused } from "#runtime/storage/database.ts";
 import type { Client } from "#runtime/client/client.ts";
 import type { ActionRecord } from "./action.ts";
 import type { ActionStore } from "./action-store.ts";
@@ -21,6 +22,8 @@ export interface LearningDeps {
   readonly epoch: () => number | undefined;
 }
 
+/** More changes of one action in a row than this are no chance; the message is delivered again. */
+const MOST_ATTEMPTS = 5;
 const BACKGROUND = { priority: "background" } as const;
 
 export function createLearning(deps: LearningDeps) {
@@ -76,8 +79,16 @@ export function createLearning(deps: LearningDeps) {
   async function noteEnergy(action: ActionRecord, measuredDeltaE: number | null): Promise<void> {
     const epoch = deps.epoch();
     if (epoch === undefined || action.measuredDeltaE === measuredDeltaE) return;
-    const now = (await deps.actions.get(action.id)) ?? action;
-    await deps.write(epoch, [deps.actions.put({ ...now, measuredDeltaE })]);
+    for (let attempt = 1; ; attempt++) {
+      const now = (await deps.actions.get(action.id)) ?? action;
+      try {
+        await deps.write(epoch, [deps.actions.replace({ ...now, measuredDeltaE })]);
+        return;
+      } catch (error) {
+        // Its task has ended meanwhile: what became of it must stay.
+        if (!(error instanceof WriteRefused) || attempt === MOST_ATTEMPTS) throw error;
+      }
+    }
   }
 }
 
