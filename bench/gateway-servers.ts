@@ -14,6 +14,7 @@ import { HostSpec } from "#runtime/engine/host-spec.ts";
 import { createGateway } from "#runtime/gateway/gateway.ts";
 import { Dispatcher } from "#runtime/host/dispatcher.ts";
 import { createServer } from "#runtime/host/server.ts";
+import { listen } from "#runtime/http/listen.ts";
 import { implement, type Service } from "#runtime/service.ts";
 import { silentLogger } from "#runtime/telemetry/logger.ts";
 import { createCallMetrics, createRegistry } from "#runtime/telemetry/metrics.ts";
@@ -90,7 +91,8 @@ const SERVERS: Readonly<Record<ServerSettings["role"], (settings: ServerSettings
       metrics,
       isReady: () => true,
     };
-    return createServer(deps, { replicaId: "host/0@1", maxBodyBytes: 1_000_000, maxJsonDepth: 32 }).listen(LISTEN);
+    const server = createServer(deps, { replicaId: "host/0@1", maxBodyBytes: 1_000_000, maxJsonDepth: 32 });
+    return listen(server, { bindAddress: LISTEN.host, port: LISTEN.port });
   },
 
   async gateway(settings) {
@@ -124,6 +126,7 @@ const SERVERS: Readonly<Record<ServerSettings["role"], (settings: ServerSettings
         engineStatus: () => engine,
         desiredChanged() {},
         ready() {},
+        waiting() {},
         notReady() {},
       },
       [echo],

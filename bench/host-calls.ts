@@ -12,6 +12,7 @@ import { audienceOf, mintToken } from "#runtime/auth/token.ts";
 import { createVerifier } from "#runtime/auth/verifier.ts";
 import { Dispatcher } from "#runtime/host/dispatcher.ts";
 import { createServer } from "#runtime/host/server.ts";
+import { listen } from "#runtime/http/listen.ts";
 import { implement, type Service } from "#runtime/service.ts";
 import { silentLogger } from "#runtime/telemetry/logger.ts";
 import { createCallMetrics, createRegistry } from "#runtime/telemetry/metrics.ts";
@@ -93,7 +94,7 @@ async function serve(): Promise<void> {
     source: (request.params as { source: string }).source,
     limit: 10,
   }));
-  const host = await server.listen({ port: 0, host: "127.0.0.1" });
+  const host = await listen(server, { port: 0, bindAddress: "127.0.0.1" });
   const plain = await bare.listen({ port: 0, host: "127.0.0.1" });
   process.on("message", (message) => {
     if (message === "cpu") process.send?.({ cpu: process.cpuUsage() });

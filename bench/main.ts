@@ -14,6 +14,7 @@ const BENCHES = {
   tasks: "durable tasks per second",
   gateway: "gateway and host beside bare fastify and a plain proxy",
   "host-calls": "calls through one host",
+  page: "what the page weighs, its first paint, and how far it is behind",
   storage: "durable writes per second",
   decision: "from the point that crosses to the decision",
   recall: "likeness over ten thousand cases",
@@ -44,7 +45,11 @@ for (const [name, question] of Object.entries(BENCHES)) {
     maxBuffer: 64 * 1024 * 1024,
   });
   process.stdout.write(stdout);
-  if (status !== 0) failed++;
+  // Half a run must not replace a whole one.
+  if (status !== 0) {
+    failed++;
+    continue;
+  }
   sections.set(
     name,
     `## ${name}: ${question}\n\n\`npm run bench -- ${name}\`, ${today()}\n\n\`\`\`text\n${stdout.trim()}\n\`\`\`\n`,

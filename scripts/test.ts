@@ -190,10 +190,19 @@ function run(command: readonly string[], output: "keep" | "show"): Promise<{ cod
       cwd: root,
       stdio: ["ignore", output === "keep" ? "pipe" : "inherit", output === "keep" ? "pipe" : "inherit"],
     });
+    // A terminal ends all of its processes; whoever ends this one alone means the others, too.
+    const end = () => {
+      child.once("close", () => process.exit(143));
+      child.kill("SIGTERM");
+    };
+    process.once("SIGTERM", end);
     let text = "";
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (part: Buffer) => (text += part.toString()));
     child.on("error", (error) => resolve({ code: 1, output: error.message }));
-    child.on("close", (code) => resolve({ code: code ?? 1, output: text }));
+    child.on("close", (code) => {
+      process.off("SIGTERM", end);
+      resolve({ code: code ?? 1, output: text });
+    });
   });
 }
 

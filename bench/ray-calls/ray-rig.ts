@@ -43,7 +43,7 @@ export class RayRig implements AsyncDisposable {
       replicas: readonly { host: string; address: string }[];
     };
     const addresses = replicas.filter(({ host }) => host === "ml").map(({ address }) => address);
-    return { addresses, token: new URL(urlWithToken).searchParams.get("token") ?? "" };
+    return { addresses, token: new URLSearchParams(new URL(urlWithToken).hash.slice(1)).get("token") ?? "" };
   }
 
   /** Memory that the Python processes of an application's replicas have for themselves, the largest of them. */

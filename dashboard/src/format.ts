@@ -31,13 +31,13 @@ const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 
 export const clock = (atMs: number): string => CLOCK.format(atMs);
-export const day = (atMs: number): string => DAY.format(atMs);
+const MINUTE = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 
-/** `latency of shop-stock`, `load`, `not known`. */
-export function causeName(cause: { readonly service: string | null; readonly kind: string } | null): string {
-  if (cause === null || cause.kind === "unknown") return "not known";
-  return cause.service === null ? cause.kind : `${cause.kind} of ${cause.service}`;
+/** As short as tells them apart. */
+export function timeLabels(timesMs: readonly number[]): string[] {
+  const stepMs = (timesMs[1] ?? 0) - (timesMs[0] ?? 0);
+  const format = stepMs < 60_000 ? CLOCK : stepMs < 12 * 3_600_000 ? MINUTE : DAY;
+  return timesMs.map((atMs) => format.format(atMs));
 }
 
-export const skillName = ({ skill, target }: { readonly skill: string; readonly target: string }): string =>
-  target === "" ? skill : `${skill} of ${target}`;
+export const day = (atMs: number): string => DAY.format(atMs);

@@ -2,6 +2,7 @@
 import { computed, type Signal, signal } from "@preact/signals";
 import { call, type Output, Refusal } from "./api.ts";
 import { session } from "./session.ts";
+import { listen } from "./stream.ts";
 
 export type Incident = Output<"coordinator.listIncidents">["incidents"][number];
 export type IncidentDetail = Output<"coordinator.getIncident">;
@@ -72,8 +73,8 @@ function tell(who: object, text: string): void {
 export function follow(): () => void {
   const ends = [
     every(1_000, async () => void (nowMs.value = Date.now())),
-    every(2_000, () => into(status, call("telemetry.status", {}))),
-    every(2_000, () => into(graph, call("telemetry.callGraph", {}))),
+    every(1_000, () => into(status, call("telemetry.status", {}))),
+    every(1_000, () => into(graph, call("telemetry.callGraph", {}))),
     every(10_000, async () => {
       const [{ incidents: found }] = await Promise.all([
         call("coordinator.listIncidents", { limit: MOST_INCIDENTS }),
@@ -81,7 +82,7 @@ export function follow(): () => void {
       ]);
       incidents.value = found;
     }),
-    watchIncidents(),
+    listen("/coordinator/incidents/live", { take }),
   ];
   return () => ends.forEach((end) => end());
 }
@@ -90,29 +91,8 @@ export async function refreshActions(): Promise<void> {
   actions.value = (await call("coordinator.listActions", { limit: MOST_ACTIONS })).actions;
 }
 
-const AGAIN_MS = 2_000;
-
-/** The stream of incidents: each as it opens or changes. */
-function watchIncidents(): () => void {
-  let stream: EventSource;
-  let timer: number | undefined;
-  const open = () => {
-    stream = new EventSource("/coordinator/incidents/live");
-    stream.onmessage = take;
-    // By itself the browser connects again only when the connection broke, not when it was refused for a while.
-    stream.onerror = () => {
-      if (stream.readyState === EventSource.CLOSED) timer = window.setTimeout(open, AGAIN_MS);
-    };
-  };
-  open();
-  return () => {
-    clearTimeout(timer);
-    stream.close();
-  };
-}
-
-function take({ data }: MessageEvent<string>): void {
-  const incident = JSON.parse(data) as Incident;
+/** An incident as it opened or changed. */
+function take(incident: Incident): void {
   const others = (incidents.value ?? []).filter(({ id }) => id !== incident.id);
   incidents.value = [incident, ...others]
     .sort((a, b) => b.openedAtMs - a.openedAtMs || (a.id < b.id ? 1 : -1))

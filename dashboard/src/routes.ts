@@ -1,5 +1,6 @@
 /** The procedures that the page calls, with their routes; routes.test.ts holds them to the contracts. */
 export const ROUTES = {
+  "cognitive.calibration": ["GET", "/calibration"],
   "coordinator.acknowledgeIncident": ["PUT", "/incidents/{id}/acknowledgement"],
   "coordinator.cancelTask": ["POST", "/tasks/{id}/cancel"],
   "coordinator.decideAction": ["POST", "/actions/{id}/decision"],
@@ -10,6 +11,7 @@ export const ROUTES = {
   "coordinator.listTasks": ["GET", "/tasks"],
   "coordinator.retryTask": ["POST", "/tasks/{id}/retry"],
   "coordinator.settleAction": ["POST", "/actions/{id}/outcome"],
+  "ml.live": ["GET", "/sources/{source}/live"],
   "ml.points": ["GET", "/sources/{source}/series/{series}/points"],
   "ml.source": ["GET", "/sources/{source}"],
   "ml.sources": ["GET", "/sources"],

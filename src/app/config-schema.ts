@@ -1,7 +1,7 @@
 /** The schema of the configuration, its defaults, and how file and environment are laid over them. */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { HostSpec, type HostSpecInput } from "#runtime/engine/host-spec.ts";
+import { HostSpec, type HostSpecInput, whyNotReplicas } from "#runtime/engine/host-spec.ts";
 import { toDatabasePlace, toSchemaName } from "#runtime/storage/database-url.ts";
 import { CoordinatorConfig } from "#services/coordinator/config.ts";
 import { compilePolicy } from "#services/coordinator/policy/policy.ts";
@@ -12,12 +12,23 @@ import type { Home } from "./home.ts";
 import { nearestName } from "./nearest-name.ts";
 import { SEEDCORE_VERSION } from "./version.ts";
 
+const LOOPBACK = "127.0.0.1";
+/** Those that stand for all addresses of a machine. */
+export const EVERY_ADDRESS: readonly string[] = ["0.0.0.0", "::"];
+
+const Port = z.int().min(1).max(65_535);
+
 const LogLevel = z.enum(["debug", "info", "warn", "error"]);
 
 export const ConfigFile = z.strictObject({
   /** Of the gateway. */
   port: z.int().min(0).max(65_535).default(7700),
-  bindAddress: z.string().min(1).default("127.0.0.1"),
+  bindAddress: z.string().min(1).default(LOOPBACK),
+  /** On Ray, first and last port of hosts without one of their own. */
+  portRange: z
+    .tuple([Port, Port])
+    .refine(([first, last]) => first <= last, "it ends before it begins")
+    .optional(),
   /** Host names besides loopback's that the gateway answers to. */
   allowedHosts: z.array(z.string().min(1)).default([]),
   logLevel: LogLevel.default("info"),
@@ -32,6 +43,7 @@ export interface Config {
   readonly home: Home;
   readonly port: number;
   readonly bindAddress: string;
+  readonly portRange?: readonly [number, number] | undefined;
   readonly allowedHosts: readonly string[];
   readonly logLevel: z.output<typeof LogLevel>;
   /** `sqlite:<dataDir>`, or a PostgreSQL URL, which may hold a password. */
@@ -122,12 +134,15 @@ export function resolveConfig(
     else problems.push(...sentences(spec.error, HostSpec, ["hosts", name]));
   }
   for (const spec of hosts) {
-    // On Ray each is on a node of its own.
-    if (engine === "embedded" && spec.port !== 0 && spec.replicas > 1)
-      problems.push(
-        `hosts.${spec.name} has the fixed port ${spec.port} and ${spec.replicas} replicas: use port 0, or one replica.`,
-      );
+    const why = whyNotReplicas(spec, spec.replicas, engine);
+    if (why !== undefined) problems.push(why);
   }
+  const { bindAddress, portRange } = settings;
+  if (engine === "ray" && ![LOOPBACK, ...EVERY_ADDRESS].includes(bindAddress))
+    problems.push(
+      `bindAddress ${bindAddress} cannot be that of every node: leave it out for each node's own, or give ${EVERY_ADDRESS.join(" or ")}.`,
+    );
+  if (engine === "ray" && portRange !== undefined) problems.push(...fixedPortsWithin(portRange, hosts));
   problems.push(...servedTwice(hosts), ...serviceProblems(settings.services));
   const databaseUrl = variable("DATABASE_URL", environment) ?? `sqlite:${home.dataDir}`;
   problems.push(...databaseProblems(databaseUrl, home));
@@ -218,6 +233,16 @@ function policyProblems(settings: unknown): readonly string[] {
   const { policy, modes } = settings as z.output<typeof CoordinatorConfig>;
   const compiled = compilePolicy(policy, modes);
   return "problems" in compiled ? compiled.problems : [];
+}
+
+/** Two that listen on one port share it, and each would get calls of the other. */
+function fixedPortsWithin([first, last]: readonly [number, number], hosts: readonly HostSpec[]): string[] {
+  return hosts
+    .filter(({ port }) => port !== 0 && port >= first && port <= last)
+    .map(
+      ({ name, port }) =>
+        `portRange ${first} to ${last} holds ${port}, the fixed port of hosts.${name}, which another host could take: end it before or begin it after, or give the host another port.`,
+    );
 }
 
 function servedTwice(hosts: readonly HostSpec[]): string[] {

@@ -134,7 +134,7 @@ describe("mistakes", () => {
     [{ hosts: { core: { replicas: -1 } } }, /hosts\.core\.replicas/],
     [{ hosts: { mine: { replicas: 1 } } }, /hosts\.mine\.services/],
     [{ hosts: { other: { services: ["ml"] } } }, /"ml" is served by the hosts "ml" and "other"/],
-    [{ hosts: { gateway: { replicas: 2 } } }, /fixed port 7700 and 2 replicas/],
+    [{ hosts: { gateway: { replicas: 2 } } }, /"gateway" has the fixed port 7700, so 2 replicas/],
     [{ services: { coordinator: { tasks: { slots: 0 } } } }, /services\.coordinator\.tasks\.slots/],
     [{ services: { organism: { agentsPerOrgn: 3 } } }, /Did you mean "agentsPerOrgan"/],
     [{ services: { energy: {} } }, /services\.energy has no settings/],

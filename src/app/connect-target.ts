@@ -1,6 +1,7 @@
 /** Which organism a connection is to: options first, then the environment, as docs/configuration.md says. */
 import { ServiceError } from "#core/service-error.ts";
 import { type ConnectSettings, type Environment, loadConnectSettings, loadHome } from "./config.ts";
+import type { PyDict } from "#runtime/ray/pickle/values.ts";
 import type { Home } from "./home.ts";
 import { localRay, type RaySettings, resolveRaySettings } from "./ray/ray-settings.ts";
 import { readLiveRunFile } from "./run-file.ts";
@@ -16,6 +17,11 @@ export interface ConnectOptions {
   readonly gateway?: string;
   /** @default SEEDCORE_TOKEN, else the token file of the namespace; on Ray one from the cluster's own store */
   readonly token?: string;
+  /**
+   * Ray's runtime environment of the session behind `connection.ray`, with remote URIs only: `{ working_dir: "https://…zip",
+   * pip: […], env_vars: {…} }`. Its modules can be imported by tasks and actors.
+   */
+  readonly runtimeEnv?: PyDict;
 }
 
 /** Where an organism is looked for. */
@@ -33,25 +39,27 @@ export interface ConnectTarget {
   readonly place: ConnectPlace;
   /** Undefined: the place's own. */
   readonly token: string | undefined;
+  readonly runtimeEnv: PyDict | undefined;
 }
 
 /** @throws ServiceError INVALID_INPUT for an address or a URL that is none, UNAVAILABLE for `auto` without a Ray here. */
 export function resolveTarget(options: ConnectOptions, environment?: Environment): ConnectTarget {
   const settings: ConnectSettings = loadConnectSettings(environment);
   const home = loadHome({ home: options.home, namespace: options.namespace }, environment);
-  const token = options.token ?? settings.token;
+  const { token = settings.token, runtimeEnv } = options;
   const gateway = options.gateway ?? settings.gatewayUrl;
   if (gateway !== undefined) {
     const url = toOrigin(gateway);
-    return { name: `the gateway ${url}`, home, place: { kind: "gateway", url }, token };
+    return { name: `the gateway ${url}`, home, place: { kind: "gateway", url }, token, runtimeEnv };
   }
   const address = options.address ?? settings.rayAddress ?? unaskedRay(home, environment);
   if (address !== undefined) {
     const ray = resolveRaySettings(address, environment);
     const name = `the organism "${home.namespace}" on ${ray.address}`;
-    return { name, home, place: { kind: "ray", settings: ray }, token };
+    return { name, home, place: { kind: "ray", settings: ray }, token, runtimeEnv };
   }
-  return { name: `the organism "${home.namespace}" in ${home.directory}`, home, place: { kind: "local" }, token };
+  const name = `the organism "${home.namespace}" in ${home.directory}`;
+  return { name, home, place: { kind: "local" }, token, runtimeEnv };
 }
 
 /** Without an organism on this machine, the Ray on it, if there is one. */

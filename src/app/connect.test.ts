@@ -108,6 +108,27 @@ describe("connect", () => {
     await expect(other).rejects.toThrow(/"one".*"two"/);
   });
 
+  test("without a cluster there is no connection.ray: it says why, and what to do", async () => {
+    run("one");
+    const local = await opened({ namespace: "one" });
+    await expect(local.ray.put(1)).rejects.toMatchObject({ code: "UNSUPPORTED", started: "no" });
+    expect(() => local.ray.task("m:f")).toThrow(/"one".* runs without Ray.*RAY_ADDRESS=ray:\/\//);
+    await local.close();
+    const gateway = await opened({ gateway: url(), token: "the-token" });
+    await expect(gateway.ray.nodes()).rejects.toThrow(/the gateway http.*SERVE_GATEWAY unset.*RAY_ADDRESS=ray:\/\//);
+  });
+
+  // A process has one session, and it has one runtime environment.
+  test("another runtime environment while connected is an error; none, or an equal one, is not", async () => {
+    run("one");
+    const first = await opened({ namespace: "one", runtimeEnv: { pip: ["a"] } });
+    expect(await opened({ namespace: "one", runtimeEnv: { pip: ["a"] } })).toBe(first);
+    expect(await opened({ namespace: "one" })).toBe(first);
+    const other = opened({ namespace: "one", runtimeEnv: { pip: ["b"] } });
+    await expect(other).rejects.toThrow(expect.objectContaining({ code: "CONFLICT" }));
+    await expect(other).rejects.toThrow(/another runtimeEnv/);
+  });
+
   test("a failure is not kept: the next call tries again", async () => {
     await expect(opened({ namespace: "one" })).rejects.toMatchObject({ code: "UNAVAILABLE" });
     run("one");
@@ -200,7 +221,23 @@ describe("without RAY_ADDRESS", () => {
     expect(token({ RAY_AUTH_TOKEN_PATH: file, RAY_AUTH_TOKEN: "given" })?.token).toBe("given");
     expect(token({ RAY_AUTH_TOKEN: "given", RAY_AUTH_MODE: "disabled" })?.token).toBeUndefined();
     expect(() => token({ RAY_AUTH_TOKEN_PATH: join(home, "none") })).toThrow(/RAY_AUTH_TOKEN_PATH.*cannot be read/);
-    expect(() => token({ RAY_USE_TLS: "1" })).toThrow(/RAY_TLS_SERVER_CERT/);
+    writeFileSync(file, "\n");
+    expect(() => token({ RAY_AUTH_TOKEN_PATH: file })).toThrow(/RAY_AUTH_TOKEN_PATH.*is empty/);
+    expect(token({ RAY_AUTH_TOKEN: "given", RAY_AUTH_MODE: "Disabled" })?.token).toBeUndefined();
+  });
+
+  // Read otherwise than by Ray, a cluster with TLS was sent its token in clear text.
+  test("TLS is on where Ray has it on, and needs its files", () => {
+    const files = { RAY_TLS_SERVER_CERT: "c", RAY_TLS_SERVER_KEY: "k", RAY_TLS_CA_CERT: "ca" };
+    const tls = (RAY_USE_TLS: string, more: Record<string, string> = files) => {
+      const found = place({ RAY_ADDRESS: "ray://head", RAY_USE_TLS, ...more });
+      return found.kind === "ray" ? found.settings.endpoint.tls : undefined;
+    };
+    for (const on of ["1", "true", "True", "TRUE"]) {
+      expect(tls(on)).toEqual({ certFile: "c", keyFile: "k", caFile: "ca" });
+      expect(() => tls(on, {})).toThrow(new RegExp(`RAY_USE_TLS is ${on}.*RAY_TLS_SERVER_CERT`));
+    }
+    for (const off of ["0", "false"]) expect(tls(off)).toBeUndefined();
   });
 });
 

@@ -9,7 +9,10 @@ import { createGatewayTransport } from "#runtime/client/gateway-transport.ts";
 import { createPools } from "#runtime/client/pools.ts";
 import { followTopology } from "#runtime/client/topology-follower.ts";
 import type { Transport } from "#runtime/client/transport.ts";
+import type { Ray } from "#runtime/ray/ray.ts";
+import type { RaySurface } from "#runtime/ray/ray-surface.ts";
 import type { Topology } from "#runtime/topology.ts";
+import { absentRay } from "./absent-ray.ts";
 import { BUILT_IN_CONTRACTS, type BuiltInContracts } from "./built-in-contracts.ts";
 import type { ConnectTarget } from "./connect-target.ts";
 import type { Home } from "./home.ts";
@@ -26,6 +29,12 @@ export interface Connection extends AsyncDisposable {
   client<C extends Contract>(contract: C): Client<C>;
   /** The typed client of a built-in service. @throws ServiceError NOT_FOUND listing the names */
   getServiceClient<N extends keyof BuiltInContracts>(name: N): Client<BuiltInContracts[N]>;
+  /**
+   * The Ray cluster that the organism is on. The session behind it, a process on the head, is opened by the first call that
+   * needs it; it is the connection's, so a process has at most one, and ends when the connection is closed. On one machine,
+   * through a gateway and inside a host whatever is asked of it fails with UNSUPPORTED.
+   */
+  readonly ray: RaySurface;
   /** The replicas that are ready now. */
   topology(): Topology;
   /** Whether the organism says that it is ready. Never throws. */
@@ -43,6 +52,7 @@ export async function openConnection(
   onClose: () => void,
   clock: Clock = systemClock,
 ): Promise<Connection> {
+  const ray = await prepareRay(target, clock);
   const { url, token, topology } = await reachGateway(target, clock);
   const transport: Transport =
     target.place.kind === "gateway"
@@ -51,12 +61,14 @@ export async function openConnection(
   const pools = createPools();
   const close = async () => {
     onClose();
-    await Promise.all([topology.close(), transport.close(), pools.close()]);
+    if (ray !== undefined) lastSession = ray.close();
+    await Promise.all([topology.close(), transport.close(), pools.close(), lastSession]);
   };
   return {
     target: target.name,
     gatewayUrl: url,
     ...createClients((contract) => createClient(contract, { transport, clock })),
+    ray: ray ?? absentRay(whyNoRay(target)),
     topology: () => topology.current(),
     isHealthy: () => isReady(pools, url),
     close,
@@ -76,6 +88,26 @@ export function createClients(
     return made;
   };
   return { client, getServiceClient: (name) => client(builtIn(name)) };
+}
+
+/** The end of the session of the connection before, which may still be closing: a process has one at a time. */
+let lastSession: Promise<void> = Promise.resolve();
+
+/** Connects nowhere yet. */
+async function prepareRay({ place, home, runtimeEnv }: ConnectTarget, clock: Clock): Promise<Ray | undefined> {
+  if (place.kind !== "ray") return undefined;
+  const { createRay } = await import("#runtime/ray/ray.ts");
+  const { endpoint } = place.settings;
+  await lastSession;
+  return createRay({ endpoint, namespace: home.namespace, ...(runtimeEnv && { runtimeEnv }) }, { clock });
+}
+
+function whyNoRay({ name, place }: ConnectTarget): string {
+  const [why, todo] =
+    place.kind === "gateway"
+      ? ["leads to no cluster", "Leave SERVE_GATEWAY unset and name the cluster"]
+      : ["runs without Ray", "Bring it up on a cluster and name that"];
+  return `connection.ray cannot be used: ${name} ${why}. ${todo}: RAY_ADDRESS=ray://head:10001.`;
 }
 
 /** The first gateway that answers, looked for again until it is time to give up. */

@@ -1,4 +1,5 @@
 /** Where the gateway can be called. */
+import { toUrlHost } from "#runtime/http/listen.ts";
 import type { TopologySource } from "#runtime/topology.ts";
 import type { Config } from "./config.ts";
 
@@ -8,12 +9,5 @@ export function gatewayUrlOf(config: Config, topology?: TopologySource): string 
   const replica = topology?.current().replicas.find(isGateway);
   const port =
     replica === undefined ? (config.hosts.find(isGateway)?.port ?? config.port) : new URL(replica.address).port;
-  return `http://${urlHost(config.bindAddress)}:${port}`;
-}
-
-/** An address to call for one that is bound: "all interfaces" is no address. */
-function urlHost(bindAddress: string): string {
-  if (bindAddress === "0.0.0.0") return "127.0.0.1";
-  if (bindAddress === "::") return "[::1]";
-  return bindAddress.includes(":") ? `[${bindAddress}]` : bindAddress;
+  return `http://${toUrlHost(config.bindAddress)}:${port}`;
 }

@@ -3,6 +3,7 @@ import { ServiceError } from "#core/service-error.ts";
 import { isReady } from "#runtime/client/direct-transport.ts";
 import { createPools } from "#runtime/client/pools.ts";
 import type { HostLink } from "#runtime/host/services-front.ts";
+import { absentRay } from "./absent-ray.ts";
 import type { ConnectOptions } from "./connect-target.ts";
 import { type Connection, createClients } from "./connection.ts";
 
@@ -41,6 +42,10 @@ function createHostConnection({ namespace, topology, client }: HostLink): Connec
       return url;
     },
     ...createClients(client),
+    ray: absentRay(
+      `connection.ray cannot be used inside a host of "${namespace}": a session for each would be a process on the head. ` +
+        "Ask a deployment with context.serve(), or do it in a program that connects from outside.",
+    ),
     topology: () => topology.current(),
     async isHealthy() {
       const url = gateway();

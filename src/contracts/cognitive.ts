@@ -232,11 +232,7 @@ export const cognitive = defineContract("cognitive", {
       method: "POST",
       path: "/reason-about-failure",
       idempotent: true,
-      input: z.object({
-        /** Under which the outcome can be told later; nothing is kept without it. */
-        incidentId: z.string().max(200).optional(),
-        evidence: Evidence,
-      }),
+      input: z.object({ evidence: Evidence }),
       output: Diagnosis,
     }),
     makeDecision: procedure({
@@ -370,10 +366,17 @@ export const cognitive = defineContract("cognitive", {
       }),
     }),
     recordOutcome: procedure({
-      summary: "Tells whether the cause named for an incident was right: confidences are recalibrated by it.",
+      summary:
+        "Tells whether a cause that was acted on was right: confidences are recalibrated by it. A repeated report changes nothing.",
       method: "PUT",
-      path: "/outcomes/{incidentId}",
-      input: z.object({ incidentId: z.string().min(1).max(200), wasRight: z.boolean() }),
+      path: "/outcomes/{actionId}",
+      input: z.object({
+        actionId: z.string().min(1).max(200),
+        /** With which it was decided, before recalibration. */
+        rawConfidence: z.number().min(0).max(1),
+        wasRight: z.boolean(),
+      }),
+      /** Whether it was the first report of this action. */
       output: z.object({ recorded: z.boolean() }),
     }),
     calibration: procedure({

@@ -20,22 +20,23 @@ export const UnifiedState = z.object({
   s: z.array(Amount).max(10_000).default([]),
   /** Of what is not routine: one entry an open incident, its severity weight. */
   anomalies: z.array(Amount.nonnegative()).max(10_000).default([]),
-  /** Mean drift statistic of the watched series, 0 and above. */
-  drift: Amount.nonnegative().default(0),
+  /** Mean drift statistic of the watched series, 0 and above; left out where nobody measures it. */
+  drift: Amount.nonnegative().optional(),
   /** What is being spent: actions under way. */
   cost: Amount.nonnegative().default(0),
-  /** Energies of the patterns selected, with their weights. */
-  patterns: z.array(z.object({ weight: Amount, value: Amount })).default([]),
+  /** Energies of the patterns selected, with their weights; left out where nobody selects any. */
+  patterns: z.array(z.object({ weight: Amount, value: Amount })).optional(),
 });
 export type UnifiedState = z.output<typeof UnifiedState>;
 
+/** A term of what the state leaves out is left out, too. */
 export const EnergyTerms = z.object({
   pair: z.number(),
-  patterns: z.number(),
+  patterns: z.number().optional(),
   entropy: z.number(),
   regularity: z.number(),
   cost: z.number(),
-  drift: z.number(),
+  drift: z.number().optional(),
   anomaly: z.number(),
 });
 export type EnergyTerms = z.output<typeof EnergyTerms>;

@@ -150,7 +150,11 @@ export const ml = defineContract("ml", {
       method: "GET",
       path: "/sources/{source}/live",
       shardBy: "source",
-      input: z.object({ source: Name }),
+      input: z.object({
+        source: Name,
+        /** Only of these; of all when left out. */
+        series: z.array(Name).min(1).max(100).optional(),
+      }),
       output: z.object({ series: z.string(), timestampMs: z.number(), value: z.number(), score: z.number() }),
       stream: true,
     }),

@@ -3,8 +3,14 @@ import { z } from "zod";
 import { defineContract, procedure } from "#core/contract.ts";
 import { Case, RecalledCase } from "./cognitive.ts";
 
-/** Shares of the roles explorer, specialist and observer; they sum to 1. */
-export const Roles = z.object({ E: z.number(), S: z.number(), O: z.number() });
+const Share = z.number().min(0).max(1);
+const Gain = z.number().min(-1e6).max(1e6);
+
+/**
+ * Shares of the roles explorer, specialist and observer; they sum to 1. What each does is in docs/policy.md, how they move in
+ * services/state/role-step.ts.
+ */
+export const Roles = z.object({ E: Share, S: Share, O: Share });
 export type Roles = z.output<typeof Roles>;
 
 export const Agent = z.object({
@@ -61,8 +67,10 @@ export const state = defineContract("state", {
               // Far from where sums of them would no longer be whole numbers.
               succeeded: z.int().min(0).max(1_000_000),
               failed: z.int().min(0).max(1_000_000),
-              /** For an agent that is not known yet; equal shares when left out. */
-              roles: Roles.optional(),
+              /** What an agent begins with, and leans to; equal shares when left out. */
+              roles: Roles.refine(({ E, S, O }) => Math.abs(E + S + O - 1) < 1e-6, "do not sum to 1").optional(),
+              /** By the role in which they were executed: what succeeded, less what was expected to. */
+              gains: z.object({ E: Gain, S: Gain, O: Gain }).optional(),
             }),
           )
           .max(1_000),

@@ -4,6 +4,8 @@ import { defineContract, procedure } from "#core/contract.ts";
 import { CallGraph } from "./cognitive.ts";
 
 const HostName = z.string().min(1).max(60);
+/** Of one host. */
+export const MOST_REPLICAS = 64;
 const UNKNOWN_HOST = z.object({ host: z.string(), known: z.array(z.string()) });
 
 export const ReplicaInfo = z.object({
@@ -16,10 +18,37 @@ export const ReplicaInfo = z.object({
   state: z.enum(["starting", "ready", "draining", "backoff", "stopped"]),
   sinceMs: z.number(),
   address: z.string().nullable(),
-  /** Why it waits, in backoff. */
+  /** Why it waits in backoff; while it starts, what it waits for and what it has said, as far as that is known. */
   reason: z.string().nullable(),
   residentBytes: z.number().nullable(),
 });
+
+/** Name of a version of a host. */
+export const RolloutVersion = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.+_-]{0,40}$/);
+
+const Figures = z.object({ calls: z.int(), errors: z.int() });
+
+export const Rollout = z.object({
+  host: z.string(),
+  /** Versions. */
+  from: z.string(),
+  to: z.string(),
+  /** `returned`: it was taken back, and everything is as before. */
+  state: z.enum(["starting", "step", "finished", "returned"]),
+  /** Of the calls and shards, that the new version has now. */
+  percent: z.number(),
+  steps: z.array(z.int()),
+  everyMs: z.number(),
+  startedAtMs: z.number(),
+  endedAtMs: z.number().nullable(),
+  /** Why it was taken back. */
+  reason: z.string().nullable(),
+  /** Calls to the present version since the rollout began; errors are failures of the host, not of its callers. */
+  old: Figures,
+  /** Calls to the new version in the last step. */
+  next: Figures,
+});
+export type Rollout = z.output<typeof Rollout>;
 
 export const HostInfo = z.object({
   name: z.string(),
@@ -29,6 +58,8 @@ export const HostInfo = z.object({
   replicas: z.array(ReplicaInfo),
   /** What `rollBackHost` leads to; null for one that has no version to go back to. */
   previous: z.object({ version: z.string(), package: z.string() }).nullable().default(null),
+  /** The last one, whether it goes on or not. */
+  rollout: Rollout.nullable().default(null),
 });
 
 /** A long-lived source: it runs inside the organism, once, and goes on after a restart. */
@@ -75,29 +106,18 @@ export const SourceStatus = z.object({
 export type SourceStatus = z.output<typeof SourceStatus>;
 export type HostInfo = z.output<typeof HostInfo>;
 
-const Figures = z.object({ calls: z.int(), errors: z.int() });
-
-export const Rollout = z.object({
-  host: z.string(),
-  /** Versions. */
-  from: z.string(),
-  to: z.string(),
-  /** `returned`: it was taken back, and everything is as before. */
-  state: z.enum(["starting", "step", "finished", "returned"]),
-  /** Of the calls and shards, that the new version has now. */
-  percent: z.number(),
-  steps: z.array(z.int()),
-  everyMs: z.number(),
-  startedAtMs: z.number(),
-  endedAtMs: z.number().nullable(),
-  /** Why it was taken back. */
-  reason: z.string().nullable(),
-  /** Calls to the present version since the rollout began; errors are failures of the host, not of its callers. */
-  old: Figures,
-  /** Calls to the new version in the last step. */
-  next: Figures,
+/** What the organism is on, where that is a cluster. */
+export const ClusterInfo = z.object({
+  /** Those that are alive. */
+  nodes: z.array(z.object({ address: z.string(), isHead: z.boolean(), cpus: z.number(), memoryBytes: z.number() })),
+  /** Those with a name in the organism's namespace; the state is Ray's word. */
+  actors: z.array(z.object({ name: z.string(), state: z.string(), restarts: z.int(), pid: z.int().nullable() })),
+  /** Of Ray Serve, the organism's; the state is Serve's word, the route that of its proxies. */
+  applications: z.array(z.object({ name: z.string(), state: z.string(), route: z.string().nullable() })),
+  /** Why nodes or actors may be missing above, in Ray's words where it has any. */
+  warnings: z.array(z.string()).default([]),
 });
-export type Rollout = z.output<typeof Rollout>;
+export type ClusterInfo = z.output<typeof ClusterInfo>;
 
 export const telemetry = defineContract("telemetry", {
   summary: "The platform itself: hosts, replicas, and the sources it watches.",
@@ -115,13 +135,15 @@ export const telemetry = defineContract("telemetry", {
         engine: z.enum(["embedded", "ray"]),
         hosts: z.array(HostInfo),
         sources: z.array(SourceStatus),
+        /** Null on one machine, and until a cluster has been looked at. */
+        cluster: ClusterInfo.nullable().default(null),
       }),
     }),
     scaleHost: procedure({
       summary: "Sets how many replicas of a host should run.",
       method: "PUT",
       path: "/hosts/{host}/replicas",
-      input: z.object({ host: HostName, replicas: z.int().min(0).max(64) }),
+      input: z.object({ host: HostName, replicas: z.int().min(0).max(MOST_REPLICAS) }),
       output: z.object({ host: z.string(), replicas: z.int(), previous: z.int() }),
       errors: { UNKNOWN_HOST },
     }),
@@ -140,10 +162,7 @@ export const telemetry = defineContract("telemetry", {
       scope: "admin",
       input: z.object({
         host: HostName,
-        version: z
-          .string()
-          .regex(/^[A-Za-z0-9][A-Za-z0-9.+_-]{0,40}$/)
-          .describe("Name of the new version"),
+        version: RolloutVersion.describe("Name of the new version"),
         package: z.string().min(1).max(1_000).describe("Folder of its build, or on Ray the URI of its package"),
         entry: z.string().min(1).max(200).default("host.js").describe("The host's program within it"),
         steps: z.array(z.int().min(1).max(100)).min(1).max(20).default([5, 25, 100]).describe("Percent of the calls"),
@@ -181,6 +200,8 @@ export const telemetry = defineContract("telemetry", {
       input: z.object({
         host: HostName,
         spec: z.record(z.string(), z.json()).describe("As `seedcore deploy` makes it: package, services, contracts …"),
+        /** How long it may take until every replica is ready; one minute on one machine and three on Ray when left out. */
+        readyWithinMs: z.int().min(1_000).max(220_000).optional(),
       }),
       output: z.object({ host: HostInfo, changed: z.boolean() }),
       errors: {

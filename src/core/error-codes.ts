@@ -17,7 +17,12 @@ export interface ErrorCodeInfo {
 }
 
 export const ERROR_CODES = {
-  INVALID_INPUT: { status: 422, retryable: false, started: "no", todo: "Correct the named fields and send it again." },
+  INVALID_INPUT: {
+    status: 422,
+    retryable: false,
+    started: "no",
+    todo: "Correct what the message names and send it again.",
+  },
   MALFORMED: {
     status: 400,
     retryable: false,

@@ -28,6 +28,8 @@ export interface FakeStream {
 export interface FakeRay {
   readonly openWire: () => Promise<Wire>;
   readonly streams: readonly FakeStream[];
+  /** Ids of the tasks that were cancelled, in order. */
+  readonly cancelled: readonly Uint8Array[];
 }
 
 export interface FakeRayOptions {
@@ -50,6 +52,7 @@ export function openingAnswer({ type }: DataRequest): Answer | undefined {
 export function createFakeRay(options: FakeRayOptions = {}): FakeRay {
   const { onRequest = openingAnswer, driverError = () => undefined } = options;
   const streams: FakeStream[] = [];
+  const cancelled: Uint8Array[] = [];
 
   const transport = createRouterTransport(({ service }) => {
     service(RayletDriver, {
@@ -57,6 +60,10 @@ export function createFakeRay(options: FakeRayOptions = {}): FakeRay {
         const error = driverError();
         if (error !== undefined) throw error;
         return { responseType: { case: "json", value: "{}" } };
+      },
+      terminate({ terminateType }) {
+        if (terminateType.case === "taskObject") cancelled.push(terminateType.value.id);
+        return { ok: true };
       },
     });
     service(RayletDataStreamer, {
@@ -96,5 +103,5 @@ export function createFakeRay(options: FakeRayOptions = {}): FakeRay {
     });
   });
 
-  return { openWire: async () => ({ transport, close() {} }), streams };
+  return { openWire: async () => ({ transport, close() {} }), streams, cancelled };
 }

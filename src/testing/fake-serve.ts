@@ -21,13 +21,37 @@ export interface FakeServe {
   afterPut: () => void;
   /** What the next PUT is refused with. */
   refusal: string | undefined;
+  /** Of the actors that Ray knows, Serve's: none before the first PUT, and it stays in the list when it is dead. */
+  controller: "none" | "ALIVE" | "DEAD";
+  /** Whether the head does not find the controller, which runs all the same. */
+  isOutOfSight: boolean;
 }
+
+/** What Ray says when Serve does not run. */
+const EMPTY = '{"controller_info": {}, "proxies": {}, "applications": {}, "target_capacity": null}';
 
 interface Config {
   readonly name: string;
   readonly route_prefix?: string;
   readonly external_scaler_enabled?: boolean;
   readonly deployments?: readonly { readonly name: string; readonly num_replicas?: number }[];
+}
+
+type Actor = Readonly<Record<string, string>>;
+
+/** Somebody else's actor, and Serve's controller when there was one. */
+function actorsWith(controller: FakeServe["controller"]): readonly Actor[] {
+  const other = { actor_id: "b", class_name: "Counter", name: "words", ray_namespace: "serve", state: "ALIVE" };
+  if (controller === "none") return [other];
+  const names = { class_name: "ServeController", name: "SERVE_CONTROLLER_ACTOR", ray_namespace: "serve" };
+  return [other, { actor_id: "a", ...names, state: controller }];
+}
+
+/** As the state API filters: what fulfils every one of its three parallel lists. */
+function matching(actors: readonly Actor[], query: URLSearchParams): readonly Actor[] {
+  const [keys, values] = [query.getAll("filter_keys"), query.getAll("filter_values")];
+  const isEqual = query.getAll("filter_predicates").map((predicate) => predicate === "=");
+  return actors.filter((actor) => keys.every((key, at) => (actor[key] === values[at]) === isEqual[at]));
 }
 
 export function createFakeServe(): FakeServe {
@@ -66,9 +90,17 @@ export function createFakeServe(): FakeServe {
     afterRead: () => {},
     afterPut: () => {},
     refusal: undefined,
+    controller: "ALIVE",
+    isOutOfSight: false,
     async exchange({ method, path, body }) {
       const answer = (status: number, text: string) => ({ status, headers: {}, body: Buffer.from(text) });
       const json = typeof body === "string" ? (JSON.parse(body) as Record<string, unknown>) : {};
+      if (path.startsWith("/api/v0/actors")) {
+        const result = matching(actorsWith(serve.controller), new URL(path, "http://head").searchParams);
+        return answer(200, JSON.stringify({ data: { result: { result, num_filtered: result.length } } }));
+      }
+      const isSeen = serve.controller === "ALIVE" && !serve.isOutOfSight;
+      if (method === "GET" && !isSeen) return answer(200, EMPTY);
       if (method === "GET") {
         const text = JSON.stringify({
           controller_info: { actor_id: "a" },
@@ -84,6 +116,7 @@ export function createFakeServe(): FakeServe {
       if (method === "PUT") {
         puts.push(json);
         if (serve.refusal !== undefined) return answer(400, serve.refusal);
+        serve.controller = "ALIVE";
         const wanted = json["applications"] as readonly Config[];
         for (const [name, { source }] of applications) {
           if (source === "declarative" && !wanted.some((config) => config.name === name)) applications.delete(name);

@@ -57,6 +57,21 @@ export function describeDesiredState(rig: StoreRig): void {
     await expect(again.rollBack("core")).rejects.toMatchObject({ code: "CONFLICT" });
   });
 
+  // Unconditional, it undid what somebody else had changed since.
+  it("gives a change up for what was there before, unless somebody has changed it since", async () => {
+    const desired = createDesiredState(await rig.open([desiredStateSchema]), systemClock);
+    const next = await desired.put({ ...spec, version: "2" });
+    await desired.scale("core", 3);
+    expect(await desired.giveUp(next, spec)).toMatchObject({ spec: { version: "1", replicas: 3 }, generation: 2 });
+    expect(await desired.giveUp(next, undefined)).toMatchObject({ spec: { version: "1" }, generation: 2 });
+    const first = await desired.put({ ...spec, version: "3" });
+    expect(await desired.giveUp(first, undefined)).toBeUndefined();
+    expect(await desired.giveUp(first, spec)).toBeUndefined();
+    expect(await desired.list()).toEqual([]);
+    const wider = await desired.put({ ...spec, replicas: 5 });
+    expect(await desired.giveUp(wider, spec)).toMatchObject({ spec: { replicas: 1 }, generation: wider.generation });
+  });
+
   // Whoever drives a rollout may be killed at any time: what was decided must be there for the next.
   it("keeps a rollout over a restart, and makes its version the present one at the end", async () => {
     const desired = createDesiredState(await rig.open([desiredStateSchema]), systemClock);

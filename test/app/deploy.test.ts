@@ -81,7 +81,10 @@ describe("a service of one's own", () => {
     await remove("greeter");
     const first = await organism.run("deploy", folder, "--json");
     expect(errorOf(first).message).toContain("It was removed again.");
-    expect((await organism.run("status", "--json")).stdout).not.toContain("greeter");
+    // Its process is given the time to go.
+    await vi.waitFor(async () => expect((await organism.run("status", "--json")).stdout).not.toContain("greeter"), {
+      timeout: 10_000,
+    });
   });
 
   // Its last words are all there is: an exit says no reason.
@@ -106,12 +109,18 @@ describe("a service of one's own", () => {
   it("that never gets ready is given up, and the version before it serves on", async () => {
     write({ "service.ts": GREETER });
     await deploy();
-    const slow = GREETER.replace("({ replicaId }) =>", "async ({ replicaId }) => (await new Promise(() => {})) ??");
+    const wait = 'console.log("waiting for the licence server"); await new Promise(() => {});';
+    const slow = GREETER.replace(
+      "({ replicaId }) =>",
+      `async ({ replicaId }) => (await (async () => { ${wait} })()) ??`,
+    );
     write({ "service.ts": slow });
-    const failed = await organism.run("deploy", folder, "--json");
+    const failed = await organism.run("deploy", folder, "--timeout", "5s", "--json");
     expect(failed.code).toBe(1);
     expect(errorOf(failed)).toMatchObject({ code: "DEPLOY_FAILED" });
-    expect(errorOf(failed).message).toContain("did not listen within 30 s");
+    expect(errorOf(failed).message).toContain(
+      'it was not ready after 5 s: greeter is being created; it said "waiting for the licence server".',
+    );
     expect(errorOf(failed).message).toContain("The version before it serves on.");
     expect(await call("greeter.greet", "--name", "Ada")).toMatchObject({ text: "Hello Ada" });
     await remove("greeter");

@@ -27,6 +27,7 @@ describe('import from "seedcore" in another package', () => {
     write(
       "app.ts",
       `import { type Connection, connect, defineContract, isServiceError, procedure } from "seedcore";
+      import type { ActorHandle, ActorOptions, ObjectRef, Ray } from "seedcore";
       export const connection: Connection = await connect();
       const ml = connection.getServiceClient("ml");
       export const accepted: number = (
@@ -36,6 +37,18 @@ describe('import from "seedcore" in another package', () => {
       await ml.ingest({ sorce: "shop", series: [] });
       // @ts-expect-error no such service
       connection.getServiceClient("mll");
+      const ray: Ray = connection.ray;
+      const add = ray.task<(a: number, b: number) => number>("operator:add", { numCpus: 1 });
+      using sum: ObjectRef<number> = await add.start([1, 2]);
+      export const three: number = await ray.get(sum);
+      interface Counter { add(n: number): number }
+      const options: ActorOptions = { name: "hits", lifetime: "detached", getIfExists: true };
+      const counter: ActorHandle<Counter> = await ray.actor<Counter>("counters:Counter", options).create([]);
+      export const count: number = await counter.call("add", [1], { deadlineMs: 1_000 });
+      // @ts-expect-error no such method
+      await counter.call("subtract", [1]);
+      // @ts-expect-error a wrong argument
+      await add.call(["1", 2]);
       export { defineContract, isServiceError, procedure };`,
     );
     const strict = ["--strict", "--noEmit", "--target", "es2023", "--lib", "es2023,dom,esnext.disposable"];

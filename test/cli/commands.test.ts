@@ -1,7 +1,7 @@
 /** Every command against one real organism: what it prints, what it answers with --json, and how it exits. */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { TestOrganism } from "../app/organism.ts";
 
 let organism: TestOrganism;
@@ -153,6 +153,30 @@ describe("with an organism", () => {
       error: { code: "UNKNOWN_HOST" },
     });
     expect((await seedcore("call", "ml.ingest", "--help")).stdout).toContain("--source");
+  });
+
+  it("a host is scaled and restarted; nonsense and what is not there are refused", async () => {
+    const mlReplicas = async () => {
+      type Status = { hosts: { name: string; replicas: { id: string; state: string }[] }[] };
+      const { hosts } = await json<Status>("status");
+      return hosts.find(({ name }) => name === "ml")?.replicas.filter(({ state }) => state === "ready") ?? [];
+    };
+    const soon = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 30_000, interval: 300 });
+    expect(await seedcore("scale", "ml", "2")).toMatchObject({ code: 0, stdout: "ml goes from 1 to 2 replicas.\n" });
+    await soon(async () => expect(await mlReplicas()).toHaveLength(2));
+    expect((await seedcore("scale", "ml", "2")).stdout).toBe("ml has 2 replicas already.\n");
+    expect(await json("scale", "ml", "1")).toEqual({ host: "ml", replicas: 1, previous: 2 });
+    await soon(async () => expect(await mlReplicas()).toHaveLength(1));
+    const [before] = await mlReplicas();
+    expect((await seedcore("restart", "ml")).stdout).toContain("ml is restarted");
+    await soon(async () => {
+      const now = await mlReplicas();
+      expect(now).toHaveLength(1);
+      expect(now[0]?.id).not.toBe(before?.id);
+    });
+    expect(await failure("scale", "ml", "many")).toMatchObject({ code: 2, error: { code: "USAGE" } });
+    expect(await failure("scale", "core", "0")).toMatchObject({ code: 1, error: { code: "INVALID_INPUT" } });
+    expect(await failure("restart", "nix")).toMatchObject({ code: 1, error: { code: "UNKNOWN_HOST" } });
   });
 
   it("help on a procedure has an example that is accepted as input", async () => {

@@ -53,14 +53,17 @@ it("says how far it is, refuses what cannot be, and takes nothing back that does
     ["ml"],
     ["ml", "--to", "v2", "--abort"],
     ["ml", "--to", "v2", "--steps", "5,x"],
+    ["ml", "--to", "v2", "--steps", "50,25"],
+    ["ml", "--to", "v2", "--steps", "5,25"],
     ["ml", "--to", "v2", "--every", "soon"],
+    ["ml", "--to", "v2", "--every", "0s"],
+    ["ml", "--to", "v 2"],
     ["ml", "--to", "v2", "--from", place],
   ]) {
     expect((await organism.run("rollout", ...args)).code, args.join(" ")).toBe(2);
   }
   for (const args of [
     ["lm", "--to", "v2"],
-    ["ml", "--to", "v2", "--steps", "50,25"],
     ["gateway", "--to", "v2"],
   ]) {
     expect((await organism.run("rollout", ...args)).code, args.join(" ")).toBe(1);
@@ -114,6 +117,10 @@ it("a rollout that is aborted half-way leaves every point, whoever wrote it", as
   type Status = { rollout: { percent: number; next: { calls: number } } };
   const status = async () => (await json<Status>("rollout", "ml", "--status")).rollout;
   await expect.poll(async () => (await status()).percent, { timeout: 30_000 }).toBe(50);
+  // Two replicas of ml are ready: nobody could tell which is which, or that calls go to both.
+  const { stdout } = await organism.run("status");
+  expect(stdout).toMatch(/^HOST .* VERSION .*[^]*^ml .* v2 .*\n .* half /m);
+  expect(stdout).toContain("ml: 50 % of the calls go to half, the rest to v2");
   expect(accepted(await ingest(1))).toEqual(all);
   await expect.poll(async () => (await status()).next.calls, { timeout: 10_000 }).toBeGreaterThan(0);
   expect(await json("rollout", "ml", "--abort")).toMatchObject({ aborted: true, rollout: { state: "returned" } });

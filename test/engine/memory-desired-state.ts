@@ -17,6 +17,10 @@ export function createMemoryDesiredState(): DesiredState {
     async remove(host) {
       change(host, row.remove(nowMs()));
     },
+    async giveUp(mine, former) {
+      const changed = change(mine.spec.name, row.giveUp(mine, former, nowMs()));
+      return changed.spec === undefined ? undefined : row.toDesired(changed);
+    },
     scale: async (host, replicas) => row.toDesired(change(host, row.scale(host, replicas))),
     restart: async (host) => row.toDesired(change(host, row.restart(host))),
     rollBack: async (host) => row.toDesired(change(host, row.rollBack(host))),

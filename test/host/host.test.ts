@@ -44,7 +44,7 @@ async function eventually(condition: () => boolean | Promise<boolean>): Promise<
 test("tells its life in order and answers calls", async () => {
   const host = await start({ services: ["toy"] });
   await host.message("ready");
-  expect(host.messages().map(({ type }) => type)).toEqual(["loaded", "listening", "ready"]);
+  expect(host.messages().map(({ type }) => type)).toEqual(["loaded", "waiting", "listening", "waiting", "ready"]);
   const answer = await host.get("/toy/echo/hi");
   expect(await answer.json()).toEqual({ text: "hi", replica: "toy/0@1" });
   expect(await (await host.get("/toy/inner/hi")).json()).toEqual({ text: "hi" });
@@ -65,6 +65,7 @@ test("connect() inside a host is its own connection, and closing it closes nothi
 
 test("is alive but not ready while it initialises, says why, and becomes ready when it can", async () => {
   const host = await start({ services: ["toy"] }, { config: { toy: { open: false } } });
+  expect(await host.message("waiting")).toMatchObject({ for: "toy is being created" });
   expect((await host.message("not-ready")).reason).toContain("does not say open");
   expect((await host.get("/-/health")).status).toBe(200);
   expect((await host.get("/-/ready")).status).toBe(503);

@@ -1,6 +1,7 @@
 /** A headless browser from npm, as the tests of the page need it. */
 import chromium from "@sparticuz/chromium";
-import { type Browser, chromium as playwright } from "playwright-core";
+import axe from "axe-core";
+import { type Browser, chromium as playwright, type Page } from "playwright-core";
 
 /** Started with none of the package's own arguments: they switch off what a page is protected by. */
 export async function openBrowser(): Promise<Browser> {
@@ -13,3 +14,19 @@ export async function openBrowser(): Promise<Browser> {
 
 /** uPlot formats times for the language of the browser, which is no language where the system has none. */
 export const CONTEXT = { locale: "en-US", timezoneId: "UTC" } as const;
+
+interface Violation {
+  readonly id: string;
+  readonly nodes: readonly { readonly html: string }[];
+}
+
+/** What somebody cannot read, reach or hear in a page, and how much of it is cut off; nothing when all is well. */
+export async function findFaults(page: Page): Promise<string[]> {
+  const over = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+  await page.evaluate(axe.source);
+  const violations = (await page.evaluate("axe.run().then(({ violations }) => violations)")) as Violation[];
+  return [
+    ...(over === 0 ? [] : [`${String(over)} px wider than the window`]),
+    ...violations.map(({ id, nodes }) => `${id} ${nodes[0]?.html}`),
+  ];
+}

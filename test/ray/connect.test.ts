@@ -1,8 +1,10 @@
 /** connect() to an organism on a real Ray cluster: each way to name it, twice, wrongly, and after a loss of everything. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect as openSocket, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it, vi } from "vitest";
 import { type Connection, connect } from "#app/connect.ts";
 import { isAlive, RayOrganism } from "./ray-organism.ts";
@@ -67,6 +69,61 @@ it("twice, at once and from two modules, it is one connection, and needs no sess
   expect(await connect()).toBe(first);
   await works(first);
   expect(sessions().filter((pid) => !before.includes(pid))).toEqual([]);
+});
+
+it("the example of docs/ray.md runs as it stands, from the package that is built", async () => {
+  const root = join(import.meta.dirname, "../..");
+  const [, example = ""] = /```ts\n([^`]+)```/.exec(readFileSync(join(root, "docs/ray.md"), "utf8")) ?? [];
+  mkdirSync(join(home, "node_modules"));
+  symlinkSync(root, join(home, "node_modules/seedcore"));
+  writeFileSync(join(home, "package.json"), '{ "type": "module" }');
+  writeFileSync(join(home, "example.ts"), example);
+  const env = organism.environment;
+  const { stdout } = await promisify(execFile)(process.execPath, ["example.ts"], { cwd: home, env });
+  expect(stdout).toMatch(/^5\n1 5 \d+ \{[^}]*CPU[^]*\}\n2\n$/);
+});
+
+// What a program outside of this package can do with the cluster.
+it("gives objects, tasks and actors of the cluster, over one session that the first use opens", async () => {
+  const { connect: connectFromOutside, isPythonException } = await import("../../src/index.ts");
+  const before = sessions();
+  const fresh = () => sessions().filter((pid) => !before.includes(pid));
+  const connection = await connectFromOutside({ address: cluster.address });
+  open.push(connection);
+  const { ray } = connection;
+  expect(fresh()).toEqual([]);
+
+  const hypot = ray.task<(x: number, y: number) => number>("math:hypot");
+  const [three, length, nodes] = await Promise.all([ray.put(3), hypot.call([3, 4]), ray.nodes()]);
+  expect(length).toBe(5);
+  expect(await hypot.call([three, 4])).toBe(5);
+  expect(nodes.filter(({ alive }) => alive)).toHaveLength(2);
+  expect((await ray.resources()).total["CPU"]).toBeGreaterThan(0);
+  expect(fresh()).toHaveLength(1);
+
+  const sleep = ray.task<(seconds: number) => null>("time:sleep", { maxRetries: 0 });
+  const [quick, slow] = [await sleep.start([0]), await sleep.start([600])];
+  const { ready, pending } = await ray.wait([quick, slow], { timeoutMs: 60_000 });
+  expect([ready, pending]).toEqual([[quick], [slow]]);
+  await ray.cancel(slow, { force: true });
+  await expect(ray.get(slow)).rejects.toMatchObject({ code: "CANCELLED" });
+
+  const divide = ray.task<(a: number, b: number) => number>("operator:truediv");
+  const error: unknown = await divide.call([1, 0]).catch((reason: unknown) => reason);
+  expect(isPythonException(error) && error.data.exception).toBe("builtins.ZeroDivisionError");
+
+  interface Counter {
+    update(words: readonly string[]): null;
+    total(): number;
+  }
+  const options = { name: "words", lifetime: "detached", getIfExists: true, numCpus: 0 } as const;
+  const words = await ray.actor<Counter>("collections:Counter", options).create([]);
+  await words.call("update", [["a", "b"]]);
+  const found = await ray.getActor<Counter>("words");
+  expect(await found.call("total", [])).toBe(2);
+  await found.kill();
+  await expect(ray.getActor("words")).rejects.toMatchObject({ code: "NOT_FOUND" });
+  expect(fresh()).toHaveLength(1);
 });
 
 it("to another target while connected is refused, and names both", async () => {
@@ -151,12 +208,13 @@ it("after every gateway and every replica was replaced, the connection of before
   };
   await ml.status({});
   const before = await readyPids();
-  expect(before).toHaveLength(9);
+  // Eight hosts, and a gateway on each node.
+  expect(before).toHaveLength(8 + cluster.nodes.length);
   for (const pid of before) process.kill(pid, "SIGKILL");
   await vi.waitFor(
     async () => {
       const now = await readyPids();
-      expect(now).toHaveLength(9);
+      expect(now).toHaveLength(before.length);
       expect(now.filter((pid) => before.includes(pid))).toEqual([]);
       await ml.status({});
     },

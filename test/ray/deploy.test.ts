@@ -1,17 +1,24 @@
-/** A person's own service on a real two-node cluster, with the Python model that it asks: examples/python-model as it is. */
+/**
+ * What is new on a real two-node cluster: a person's own service, with the Python model that it asks (examples/python-model
+ * as it is), and another build of a host, by steps.
+ */
 import { execFile } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, expect, inject, test, vi } from "vitest";
+import type { ClusterInfo, HostInfo } from "#contracts/telemetry.ts";
 import { RayOrganism } from "./ray-organism.ts";
 
 const example = join(import.meta.dirname, "..", "..", "examples", "python-model");
 const cluster = inject("ray");
 const folder = mkdtempSync(join(tmpdir(), "seedcore-own-"));
 const serviceFile = join(folder, "service.ts");
+const dist = join(import.meta.dirname, "..", "..", "dist");
 let organism: RayOrganism;
+let gateway: URL;
 
 interface Judged {
   readonly judged: readonly { readonly label: string; readonly probability: number }[];
@@ -22,7 +29,7 @@ beforeAll(async () => {
   cpSync(example, folder, { recursive: true });
   organism = await RayOrganism.create(cluster, "own");
   await python(join(example, "sentiment_model.py"));
-  await organism.up();
+  gateway = new URL((await organism.up()).urlWithToken);
 });
 afterAll(async () => {
   await organism.run("down");
@@ -45,6 +52,13 @@ test("a service asks the model, and a changed one takes its place", async () => 
   writeFileSync(serviceFile, code.replace("goodShare: good / answers.length", "goodShare: good"));
   expect(await organism.json("deploy", folder)).toMatchObject({ changed: true, generation: 2 });
   expect(await judge("great", "perfect", "awful")).toMatchObject({ goodShare: 2 });
+
+  // The cluster still has the package of the first.
+  expect(await organism.json("rollback", "reviews")).toMatchObject({ generation: 3 });
+  await vi.waitFor(async () => expect(await judge("great", "perfect", "awful")).toMatchObject({ goodShare: 2 / 3 }), {
+    timeout: 60_000,
+    interval: 500,
+  });
 });
 
 test.each([
@@ -65,6 +79,78 @@ test.each([
   writeFileSync(serviceFile, good);
 });
 
+// Its replica starts, listens for nobody and says nothing: the cluster alone would wait for it for ever.
+test("one that never gets ready is given up in time, and the version before it serves on", async () => {
+  const good = readFileSync(serviceFile, "utf8");
+  writeFileSync(
+    serviceFile,
+    good
+      .replace("(context) => {", "async (context) => {")
+      .replace(
+        "return implement(",
+        'console.log("waiting for the licence server");\n  await new Promise(() => {});\n  return implement(',
+      ),
+  );
+  const { code: exitCode, stderr } = await organism.run("deploy", folder, "--timeout", "12s", "--json");
+  expect(exitCode).toBe(1);
+  const { error } = JSON.parse(stderr) as { error: { code: string; message: string } };
+  expect(error.code).toBe("DEPLOY_FAILED");
+  expect(error.message).toContain(
+    'it was not ready after 12 s: reviews is being created; it said "waiting for the licence server". The version before it serves on.',
+  );
+  expect(await judge("great")).toMatchObject({ goodShare: 1 });
+  writeFileSync(serviceFile, good);
+});
+
+// What no test of a toy shows: builds that are sent, the command's words, calls that go on, and Serve's route.
+test("another build of ml takes over by steps without a failed call, and one that errs is taken back", async () => {
+  const next = join(folder, "next");
+  const bad = join(folder, "bad");
+  for (const build of [next, bad]) cpSync(dist, build, { recursive: true });
+  breakPoints(bad);
+  const sources = Array.from({ length: 20 }, (_, i) => `source-${i}`);
+  const series = [{ name: "s", points: [[1_700_000_000_000, 1]] }];
+  for (const source of sources) await ask(`/ml/sources/${source}/points`, { series });
+  using load = startLoad(sources.map((source) => `/ml/sources/${source}/series/s/points`));
+  const rollOut = (version: string, build: string) =>
+    organism.run("rollout", "ml", "--to", version, "--from", build, "--steps", "50,100", "--every", "4s");
+
+  const rolling = rollOut("v2", next);
+  await vi.waitFor(async () => expect((await ml()).rollout).toMatchObject({ state: "step", percent: 50 }), {
+    timeout: 60_000,
+    interval: 200,
+  });
+  const both = (await ml()).replicas.filter(({ state }) => state === "ready").map(({ version }) => version);
+  expect(both.toSorted()).toEqual([expect.stringMatching(/^0/), "v2"]);
+  // It is the old version's still, which no longer owns every shard.
+  for (const source of sources) expect(await overServe(source)).toBe(200);
+  const finished = await rolling;
+  expect(finished).toMatchObject({ code: 0 });
+  expect(finished.stdout).toMatch(
+    /v2 starts beside .*\n.* 50 % .*\n.*all of the calls go to v2.*\n.*v2 has all of the calls/,
+  );
+  await vi.waitFor(
+    async () => {
+      expect((await ml()).replicas.map(({ version }) => version)).toEqual(["v2"]);
+      expect(await routes()).toEqual([expect.stringContaining("own.ml@v2.")]);
+    },
+    { timeout: 60_000, interval: 500 },
+  );
+  expect(await overServe("source-0")).toBe(200);
+  expect(load.failed).toEqual([]);
+
+  const { code: exitCode, stdout, stderr } = await rollOut("v3", bad);
+  expect(exitCode).toBe(1);
+  expect(stdout).toMatch(/ml: v3 was taken back, and v2 has all of the calls: \d+ of \d+ calls \(/);
+  expect(stderr).toContain("Ray's dashboard");
+  expect(new Set(load.failed)).toEqual(new Set(["INTERNAL"]));
+  await vi.waitFor(async () => expect((await ml()).replicas.map(({ version }) => version)).toEqual(["v2"]), {
+    timeout: 60_000,
+    interval: 500,
+  });
+  expect(await routes()).toEqual([expect.stringContaining("own.ml@v2.")]);
+});
+
 test("one that was removed is gone, and its procedures with it", async () => {
   expect(await organism.json("deploy", "--remove", "reviews")).toEqual({ host: "reviews", removed: true });
   const { code, stderr } = await organism.run("call", "reviews.accuracy", "--json");
@@ -73,6 +159,61 @@ test("one that was removed is gone, and its procedures with it", async () => {
 });
 
 const judge = (...texts: string[]) => organism.json<Judged>("call", "reviews.judge", JSON.stringify({ texts }));
+
+/** A build whose `ml.points` throws. */
+function breakPoints(build: string): void {
+  const handler = /async points\(\{ source, [^)]*\) \{/;
+  for (const name of readdirSync(build).filter((file) => file.endsWith(".js"))) {
+    const code = readFileSync(join(build, name), "utf8");
+    if (!handler.test(code)) continue;
+    writeFileSync(join(build, name), code.replace(handler, '$& throw new Error("broken on purpose");'));
+    return;
+  }
+  throw new Error(`No file of ${build} has the handler of ml.points.`);
+}
+
+/** Asks a gateway: many calls need no process each. */
+async function ask<T>(path: string, body?: unknown): Promise<T> {
+  const answer = await fetch(new URL(path, gateway), {
+    method: body === undefined ? "GET" : "POST",
+    headers: { authorization: `Bearer ${gateway.hash.slice("#token=".length)}`, "content-type": "application/json" },
+    body: body === undefined ? null : JSON.stringify(body),
+  });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error((JSON.parse(text) as { code: string }).code);
+  return JSON.parse(text) as T;
+}
+
+/** One call after the other, until it is disposed of. */
+function startLoad(paths: readonly string[]): Disposable & { readonly failed: readonly string[] } {
+  const failed: string[] = [];
+  let stopped = false;
+  void (async () => {
+    for (let i = 0; !stopped; i++) {
+      await ask(paths[i % paths.length] ?? "").catch((error: Error) => failed.push(error.message));
+      await sleep(10);
+    }
+  })();
+  return { failed, [Symbol.dispose]: () => void (stopped = true) };
+}
+
+const status = () => ask<{ hosts: HostInfo[]; cluster: ClusterInfo }>("/telemetry/status");
+async function ml(): Promise<HostInfo> {
+  const found = (await status()).hosts.find(({ name }) => name === "ml");
+  if (found === undefined) throw new Error("There is no ml.");
+  return found;
+}
+/** Applications that Serve's proxies reach as ml. */
+const routes = async () =>
+  (await status()).cluster.applications.filter(({ route }) => route === "/own/ml").map(({ name }) => name);
+
+async function overServe(source: string): Promise<number> {
+  const answer = await fetch(`${cluster.serveUrl}/own/ml/sources/${source}/series/s/points`, {
+    headers: { authorization: `Bearer ${gateway.hash.slice("#token=".length)}` },
+  });
+  await answer.arrayBuffer();
+  return answer.status;
+}
 
 /** With the cluster's Python, as on one of its machines. */
 async function python(...args: string[]): Promise<void> {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { FAULTS } from "./faults/faults.ts";
 import { FaultRun } from "./faults/fault-run.ts";
-import { failureOf, killHead, openRay } from "./faults/head-loss.ts";
+import { failureOf, killHead, openRay, silenceHead, startAgain } from "./faults/head-loss.ts";
 import { isAlive } from "./ray-organism.ts";
 
 let run: FaultRun;
@@ -15,34 +15,80 @@ afterAll(async () => {
 });
 
 it.each(FAULTS)("$name: no call fails, status tells, all comes back, no process stays", async (fault) => {
-  const { offered, attempts, failed, orphans } = await run.suffer(fault);
+  const { offered, attempts, inWindow, failed, slow, dropped, orphans } = await run.suffer(fault);
   expect(offered).toBeGreaterThan(100);
   expect(failed).toEqual([]);
+  // Else the requests are not those that are counted.
+  expect(attempts).toBeGreaterThan(0.9 * offered);
   expect(attempts).toBeLessThan(1.5 * offered);
+  expect(inWindow.attempts).toBeLessThan(1.5 * inWindow.offered);
+  // Who went on asking the one that does not answer would be slow with every second call.
+  expect(slow).toBeLessThan(offered / 10);
+  expect(dropped).toEqual([]);
   expect(orphans).toEqual([]);
 });
 
-it("a head that dies: calls go on to the other node, control fails typed and works again when it is back", async () => {
+it("a head that is silent: calls go on, control fails typed at its deadline and works again when it answers", async () => {
+  await run.untilWhole();
+  const { calls } = run.load;
+  await using ray = openRay(run);
+  await using another = openRay(run);
+  await ray.nodes();
+
+  const answerAgain = silenceHead(run);
+  const sent = calls.length;
+  try {
+    for (const control of [() => ray.nodes({ deadlineMs: 1_000 }), () => ray.store.get("x", { deadlineMs: 1_000 })]) {
+      expect((await failureOf(control)).code).toBe("DEADLINE");
+    }
+    // Where no session is open it is known to be silent long before the 20 s that the call may take.
+    const { code, tookMs } = await failureOf(() => another.nodes());
+    expect(code).toBe("DEADLINE");
+    expect(tookMs).toBeLessThan(10_000);
+  } finally {
+    answerAgain();
+  }
+  const since = calls.slice(sent);
+  expect(since.length).toBeGreaterThan(20);
+  expect(since.filter(({ failure }) => failure !== undefined)).toEqual([]);
+  for (const handle of [ray, another]) {
+    const isBack = async () => expect((await handle.nodes()).filter(({ alive }) => alive)).toHaveLength(2);
+    await vi.waitFor(isBack, { timeout: 60_000, interval: 500 });
+  }
+});
+
+it("a head that dies: calls go on to the other node, control fails typed, and all comes back with it and another `up`", async () => {
   await run.untilWhole();
   const { calls } = run.load;
   await using ray = openRay(run);
   const [head = ""] = run.cluster.nodes;
   const before = (await run.hosts()).flatMap(({ replicas }) => replicas);
+  const underWay = await ray.task<(seconds: number) => null>("time:sleep").start([600]);
+  expect(ray.state).toBe("open");
+  const broken = failureOf(() => ray.get(underWay, { deadlineMs: 60_000 }));
 
   killHead(run);
-  const left = () => before.filter(({ node, pid }) => node === head && pid !== null && isAlive(pid));
-  await vi.waitFor(() => expect(left()).toEqual([]), { timeout: 30_000 });
-  const sent = calls.length;
+  // Each may take 20 s, and none waits for that: an open connection ends, another is refused.
+  expect((await broken).code).toMatch(/^(UNAVAILABLE|CONNECTION_LOST)$/);
   for (const control of [() => ray.nodes(), () => ray.store.get("x")]) {
     expect((await failureOf(control)).code).toMatch(/^(UNAVAILABLE|CONNECTION_LOST)$/);
   }
+  const left = () => before.filter(({ node, pid }) => node === head && pid !== null && isAlive(pid));
+  await vi.waitFor(() => expect(left()).toEqual([]), { timeout: 30_000 });
+  const sent = calls.length;
   await sleep(5_000);
   const since = calls.slice(sent);
   expect(since.length).toBeGreaterThan(20);
   expect(since.filter(({ failure }) => failure !== undefined)).toEqual([]);
 
-  await run.cluster.startHead();
-  // Its client server comes some seconds after it; the handle that failed before works again.
-  const isBack = async () => expect((await ray.nodes()).some(({ alive }) => alive)).toBe(true);
-  await vi.waitFor(isBack, { timeout: 60_000, interval: 500 });
+  await startAgain(run);
+  // The handle that failed before works again.
+  expect((await ray.nodes()).some(({ alive }) => alive)).toBe(true);
+
+  // This head knows neither the hosts nor the key that their tokens were signed with: whoever was connected finds both.
+  await run.organism.up();
+  await run.untilWhole();
+  const again = calls.length;
+  await vi.waitFor(() => expect(calls.length - again).toBeGreaterThan(100), { timeout: 30_000 });
+  expect(calls.slice(again).filter(({ failure }) => failure !== undefined)).toEqual([]);
 });

@@ -1,11 +1,15 @@
 /** `RAY_ADDRESS=… seedcore up` as a person does it, on a real cluster of two nodes. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { request } from "undici";
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import type { ClusterInfo } from "#contracts/telemetry.ts";
 import { systemClock } from "#core/clock.ts";
 import { seededRandom } from "#core/random.ts";
 import { createRay } from "#runtime/ray/ray.ts";
@@ -60,6 +64,30 @@ async function metricsOfRay(): Promise<string> {
   return (await Promise.all(texts)).join("\n");
 }
 
+/** `cmdline` and `environ` of every process of this machine but the test's own. */
+function processTexts(): string {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+  const read = (pid: string, file: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/${file}`, "latin1");
+    } catch {
+      return ""; // It ended while we looked.
+    }
+  };
+  return pids.map((pid) => `${read(pid, "cmdline")}\n${read(pid, "environ")}`).join("\n");
+}
+
+/** All that Ray has written down on all nodes, its processes' output included. */
+function logsOfRay(): string {
+  const root = dirname(cluster.tokenFile);
+  const files = readdirSync(root, { recursive: true, withFileTypes: true });
+  const logs = files.filter((file) => file.isFile() && /\/logs(\/|$)/.test(file.parentPath));
+  return logs.map(({ parentPath, name }) => readFileSync(join(parentPath, name), "latin1")).join("\n");
+}
+
+const DATABASE_PASSWORD = randomBytes(12).toString("hex");
+const SOURCE_SECRET = randomBytes(12).toString("hex");
+
 describe("seedcore up on Ray", () => {
   let organism: RayOrganism;
   let started: Started;
@@ -84,6 +112,10 @@ describe("seedcore up on Ray", () => {
     await vi.waitFor(isServing, { timeout: 90_000, interval: 300 });
     before = await applications();
     organism = await RayOrganism.create(cluster, "scene");
+    // The server trusts whoever is on its machine and does not look at the password.
+    const database = new URL(organism.environment["DATABASE_URL"] ?? "");
+    database.password ||= DATABASE_PASSWORD;
+    Object.assign(organism.environment, { DATABASE_URL: database.href, SEEDCORE_SECRET_SHOP: SOURCE_SECRET });
   });
   afterAll(async () => {
     await organism.destroy();
@@ -108,9 +140,12 @@ describe("seedcore up on Ray", () => {
 
   it("says what runs where", { tags: ["smoke"] }, () => {
     expect(started.nodes.toSorted()).toEqual(cluster.nodes);
+    const others = ["cognitive", "coordinator", "energy", "engine", "ml", "organism", "state", "telemetry"];
+    const doors = started.replicas.filter(({ host }) => host === "gateway");
     expect(started.replicas.map(({ host }) => host).toSorted()).toEqual(
-      ["cognitive", "coordinator", "energy", "engine", "gateway", "ml", "organism", "state", "telemetry"].toSorted(),
+      [...others, ...doors.map(({ host }) => host)].toSorted(),
     );
+    expect(doors.map(({ node }) => node).toSorted()).toEqual(cluster.nodes);
     for (const { host, pid, address, node } of started.replicas) {
       expect(isAlive(pid), host).toBe(true);
       expect(new URL(address).hostname, host).toBe(node);
@@ -142,9 +177,27 @@ describe("seedcore up on Ray", () => {
     const status = await organism.run("status");
     expect(status.code, status.stderr).toBe(0);
     for (const { host, node, pid } of started.replicas) {
-      expect(status.stdout).toMatch(new RegExp(`^${host} +ready +.* ${pid} .* ${node.replaceAll(".", "\\.")} `, "m"));
+      // The second of a host is below the first.
+      const name = host === "gateway" ? "(gateway)?" : host;
+      expect(status.stdout).toMatch(
+        new RegExp(`^${name} +ready +.* ${pid} .* ${node.replaceAll(".", "\\.")}( |$)`, "m"),
+      );
     }
     expect(status.stdout).toMatch(/^tasks .*succeeded/m);
+  });
+
+  it("status tells the nodes, what Serve has of it, and its actors", async () => {
+    const isTold = async () => {
+      const { cluster: told } = await organism.json<{ cluster: ClusterInfo | null }>("status");
+      expect(told?.nodes.map(({ address }) => address).toSorted()).toEqual(cluster.nodes);
+      expect(told?.nodes.map(({ isHead }) => isHead)).toEqual([true, false]);
+      expect(told?.applications.map(({ state, route }) => [state, route])).toContainEqual(["RUNNING", "/scene/ml"]);
+      // Others have theirs on this cluster, too.
+      expect(told?.applications.every(({ name }) => name.startsWith("scene."))).toBe(true);
+      expect(told?.actors).toContainEqual(expect.objectContaining({ name: "seedcore-registry", state: "ALIVE" }));
+    };
+    await vi.waitFor(isTold, { timeout: 30_000, interval: 500 });
+    expect((await organism.run("status")).stdout).toMatch(/^NODE .*\n.* head /m);
   });
 
   // Everybody else on the cluster, Python too, comes this way.
@@ -168,6 +221,15 @@ describe("seedcore up on Ray", () => {
     }
   });
 
+  // The names of its applications change with every deploy.
+  it("answers a Python program through a DeploymentHandle", async () => {
+    const { python, gcsAddress, token } = cluster;
+    const script = join(import.meta.dirname, "serve", "from_python.py");
+    const env = { ...process.env, RAY_AUTH_MODE: "token", RAY_AUTH_TOKEN: token, RAY_USAGE_STATS_ENABLED: "0" };
+    const { stdout } = await promisify(execFile)(python, [script, gcsAddress, "scene"], { env });
+    expect(JSON.parse(stdout)).toMatchObject({ series: expect.any(Number) as number });
+  });
+
   it("shows what its hosts measure in Ray's own metrics", async () => {
     const isThere = async () => {
       const text = await metricsOfRay();
@@ -180,6 +242,41 @@ describe("seedcore up on Ray", () => {
     await vi.waitFor(isThere, { timeout: 60_000, interval: 1_000 });
   });
 
+  it("keeps its secrets out of Serve's configuration, command lines, environments and Ray's logs", async () => {
+    const textOf = async (name: string) =>
+      Buffer.from((await ray.store.get(`seedcore/scene/${name}`)) ?? []).toString();
+    const deposit = await textOf("deposit");
+    const { hosts } = JSON.parse(deposit) as { hosts: Record<string, { token: string }> };
+    const { d: key } = JSON.parse(await textOf("key")) as { d: string };
+    const { password } = new URL(organism.environment["DATABASE_URL"] ?? "");
+    const tokens = Object.values(hosts).map(({ token }) => token);
+    expect(tokens).toHaveLength(9);
+    // They are what the hosts were given: without that their absence elsewhere says nothing.
+    for (const secret of [key, password, SOURCE_SECRET]) expect(deposit).toContain(secret);
+
+    const places = {
+      "Serve's configuration": await rest.text({ method: "GET", path: "/api/serve/applications/" }),
+      "a command line or environment": processTexts(),
+      "a log of Ray": logsOfRay(),
+    };
+    expect(places["Serve's configuration"]).toContain("seedcore_ray:build");
+    expect(places["a command line or environment"]).toContain("host.js");
+    expect(places["a log of Ray"]).toMatch(/scene\.ml/);
+    const secrets = {
+      "the signing key": [key],
+      "the database's password": [password],
+      "a source's secret": [SOURCE_SECRET],
+    };
+    for (const [what, values] of Object.entries({ ...secrets, "a host's token": tokens })) {
+      for (const [where, text] of Object.entries(places)) {
+        expect(
+          values.some((value) => text.includes(value)),
+          `${what} is in ${where}`,
+        ).toBe(false);
+      }
+    }
+  });
+
   it("again changes nothing", async () => {
     const again = await organism.up();
     expect(again.replicas).toEqual(started.replicas);
@@ -187,12 +284,16 @@ describe("seedcore up on Ray", () => {
   });
 
   it("keeps namespaces apart: another organism has its own hosts, and its end is nobody else's", async () => {
-    const other = await RayOrganism.create(cluster, "aside");
+    const other = await RayOrganism.create(cluster, "aside", { portRange: [28_000, 28_099] });
     try {
       expect((await other.run("status")).stderr).toContain('No organism "aside" is up');
       const { replicas } = await other.up();
       const known = new Set(started.replicas.map(({ pid }) => pid));
       expect(replicas.filter(({ pid }) => known.has(pid))).toEqual([]);
+      const free = replicas.filter(({ host }) => host !== "gateway");
+      expect(free.map(({ address, node }) => address.replace(node, "NODE"))).toEqual(
+        free.map(() => expect.stringMatching(/^http:\/\/NODE:280\d\d$/) as string),
+      );
       expect(await other.json("task", "list")).toMatchObject({ tasks: [] });
       // A token of one opens nothing of the other.
       const { urlWithToken } = await organism.json<{ urlWithToken: string }>("up");
@@ -201,12 +302,35 @@ describe("seedcore up on Ray", () => {
       const refused = await request(`${address}/-/topology`, { headers: { authorization: `Bearer ${token}` } });
       expect(refused.statusCode).toBe(401);
       await refused.body.dump();
-      expect((await other.run("down")).code).toBe(0);
+      // As after a head that forgot its actors: what is left of it goes all the same.
+      await (await ray.getActor("seedcore-registry", { namespace: "aside" })).kill();
+      const down = await other.run("down");
+      expect(down.code, down.stderr).toBe(0);
       await vi.waitFor(() => expect(replicas.filter(({ pid }) => isAlive(pid))).toEqual([]), { timeout: 20_000 });
     } finally {
       await other.destroy();
     }
     expect((await keys()).filter((key) => key.startsWith("seedcore/aside/"))).toEqual([]);
+    expect((await organism.up()).replicas).toEqual(started.replicas);
+  });
+
+  // Serve gives it to the shim, the shim to the host: the process stays the same.
+  it("takes Serve's user_config as live configuration, without a restart", async () => {
+    const rules = async () => (await organism.json<{ rules: { name: string }[] }>("call", "coordinator.policy")).rules;
+    expect((await rules()).length).toBeGreaterThan(1);
+    const rule = { name: "tell", when: "true", skill: "notify", params: { message: "hi" } };
+    const isOurs = (name: string) => name.startsWith("scene.coordinator@");
+    await changeServeApplications({ rest, clock: systemClock, lock: (task) => task(), isOurs }, (present) =>
+      present.map((one) => ({
+        ...one,
+        deployments: one.deployments?.map((deployment) => ({
+          ...deployment,
+          user_config: { coordinator: { policy: [rule] } },
+        })),
+      })),
+    );
+    const isTaken = async () => expect((await rules()).map(({ name }) => name)).toEqual(["tell"]);
+    await vi.waitFor(isTaken, { timeout: 60_000, interval: 500 });
     expect((await organism.up()).replicas).toEqual(started.replicas);
   });
 
@@ -224,6 +348,24 @@ describe("seedcore up on Ray", () => {
     expect((await organism.run("down")).code).toBe(3);
     expect((await organism.run("status")).stderr).toContain('No organism "scene" is up');
   });
+});
+
+// It left the registry, the keys and whatever had started on the cluster, in a state that no `up` had made.
+it("a first up that fails takes off again what it had begun", async () => {
+  const broken = { hosts: { ml: { env: { NODE_OPTIONS: "--no-such-option" } } } };
+  const organism = await RayOrganism.create(cluster, "broken", broken);
+  const present = [await applications(), await keys()];
+  try {
+    const { code, stderr } = await organism.run("up");
+    expect(code, stderr).toBe(1);
+    expect(stderr).toContain('The host "ml" does not start');
+    expect([await applications(), await keys()]).toEqual(present);
+    await expect(ray.getActor("seedcore-registry", { namespace: "broken" })).rejects.toMatchObject({
+      code: "NOT_FOUND",
+    });
+  } finally {
+    await organism.destroy();
+  }
 });
 
 describe("seedcore up refuses, before anything is deployed,", () => {
@@ -268,7 +410,7 @@ describe("seedcore up refuses, before anything is deployed,", () => {
   });
 
   it("a cluster that lets in everybody, unless a person says so", async () => {
-    const open = await startCluster({ token: false, serve: false });
+    const open = await startCluster({ token: false });
     const command = await TestOrganism.create(environmentFor(open));
     try {
       const refused = await command.run("up");
@@ -277,6 +419,30 @@ describe("seedcore up refuses, before anything is deployed,", () => {
       const openRest = createRayRest({ url: open.dashboardUrl, token: () => undefined, clock: systemClock });
       expect((await readServe(openRest)).applications).toEqual({});
       await openRest.close();
+
+      const organism = await RayOrganism.create(open, "open");
+      try {
+        const { replicas } = await organism.json<Started>("up", "--insecure-cluster");
+        expect(replicas).toHaveLength(9);
+        const task = await organism.json<{ state: string }>(
+          "task",
+          "submit",
+          "notify",
+          "--params",
+          '{"message":"hi"}',
+          "--wait",
+        );
+        expect(task.state).toBe("succeeded");
+        expect((await organism.run("status")).code).toBe(0);
+        // The organism's own door stays shut.
+        const refused = await request(`${open.serveUrl}/open/ml/status`);
+        expect(refused.statusCode).toBe(401);
+        await refused.body.dump();
+        expect((await organism.run("down")).code).toBe(0);
+        await vi.waitFor(() => expect(replicas.filter(({ pid }) => isAlive(pid))).toEqual([]), { timeout: 20_000 });
+      } finally {
+        await organism.destroy();
+      }
     } finally {
       rmSync(command.home, { recursive: true, force: true });
       await open.stop();

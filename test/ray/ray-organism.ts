@@ -9,6 +9,8 @@ import type { ClusterAddress } from "./cluster/cluster.ts";
 /** What `up --json` prints. */
 export interface Started {
   readonly url: string;
+  /** For a browser: the token is behind the `#`. */
+  readonly urlWithToken: string;
   readonly rayVersion: string;
   readonly nodes: readonly string[];
   readonly replicas: readonly {

@@ -9,7 +9,14 @@ declare module "vitest" {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const { processes: _, startHead: __, startWorker: ___, stop, ...address } = await startCluster({ workers: 1 });
+  const {
+    processes: _,
+    startHead: __,
+    startWorker: ___,
+    startInBackground: ____,
+    stop,
+    ...address
+  } = await startCluster({ workers: 1 });
   project.provide("ray", address);
   return stop;
 }

@@ -66,7 +66,12 @@ export async function createToyEngines(cluster: ClusterAddress): Promise<ToyEngi
         log: silentLogger,
         namespace,
         defaultNamespace: "none",
-        serve: createServe({ rest, namespace, clock: systemClock, lock: createRegistryLock(registry, systemClock) }),
+        serve: createServe({
+          rest,
+          namespace,
+          clock: systemClock,
+          lock: createRegistryLock({ registry, clock: systemClock, log: silentLogger }),
+        }),
         registry,
         desired: createMemoryDesiredState(),
         mintToken: async () => "none",

@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Crossing } from "#contracts/ml.ts";
 import { createFakeClock } from "#testing/fake-clock.ts";
 import { type Box, type BoxOptions, openBox } from "./organism-in-a-box.ts";
 import { createPuppet } from "./puppet-organism.ts";
 import { temporaryPlace } from "../temporary-place.ts";
+import { eventually } from "./eventually.ts";
 
 let place: Awaited<ReturnType<typeof temporaryPlace>>;
 let boxes: Box[];
@@ -55,12 +56,12 @@ describe("a crossing", () => {
       severity: "low",
       decision: { rule: "tell" },
     });
-    await vi.waitFor(async () => expect(await kinds(box, id)).toEqual(["noticed", "decided", "acted", "outcome"]));
+    await eventually(async () => expect(await kinds(box, id)).toEqual(["noticed", "decided", "acted", "outcome"]));
     const [task] = (await box.coordinator.getIncident({ id })).tasks;
     expect(task).toMatchObject({ type: "notify", state: "succeeded", incidentId: id, id: shown.decision?.taskId });
     const told = box.log.lines.find(({ fields }) => fields["notification"] === true);
     expect(told?.message).toBe(`low incident ${id}: host/cpu moved up`);
-    const memory = await vi.waitFor(() => box.state.memory({ id }));
+    const memory = await eventually(() => box.state.memory({ id }));
     expect(memory.data).toMatchObject({ decision: { rule: "tell" }, series: ["host/cpu"] });
     expect(memory.data["outcome"]).toContain("The effect is confirmed.");
     expect((await box.coordinator.status({})).decisionP50Ms).toBeGreaterThan(0);
@@ -75,7 +76,7 @@ describe("a crossing", () => {
       box.coordinator.reportCrossing(report),
       box.coordinator.reportCrossing(report),
     ]);
-    await vi.waitFor(async () => expect(await kinds(box, first.incidentId ?? "")).toHaveLength(4));
+    await eventually(async () => expect(await kinds(box, first.incidentId ?? "")).toHaveLength(4));
     box.crash();
     const next = await open({ replicaId: "core/0@2" });
     const fourth = await next.coordinator.reportCrossing(report);
@@ -125,7 +126,7 @@ describe("a crossing", () => {
       decision: { rule: "alarm" },
     });
     expect(incident.crossings).toHaveLength(4);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(box.log.lines.filter(({ fields }) => fields["notification"]).map(({ message }) => message)).toEqual([
         "calm host/cpu",
         "alarm host/cpu, host/load, host/disk",
@@ -137,7 +138,7 @@ describe("a crossing", () => {
     const policy = [{ name: "typo", skill: "notifi" }];
     const box = await open({ coordinator: { policy, modes: [{ mode: "act" }] } });
     const { incidentId } = await box.coordinator.reportCrossing(crossing("cpu", Date.now()));
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { story } = await box.coordinator.getIncident({ id: incidentId ?? "" });
       expect(story.map(({ text }) => text)).toContainEqual(expect.stringContaining('there is no skill "notifi"'));
     });
@@ -150,6 +151,90 @@ describe("a crossing", () => {
       code: "INVALID_INPUT",
     });
   });
+});
+
+describe("a silence", () => {
+  const silence = (box: Box, clock: { now(): number }, forMs: number) =>
+    box.coordinator.addSilence({ series: "host/*", toMs: clock.now() + forMs });
+  const incidents = async (box: Box) => (await box.coordinator.listIncidents({})).incidents;
+  const QUIET = { coordinator: { incidents: { quietMs: 600_000 } } };
+
+  // A backup that outlasted its silence opened none while it went on, and one at the all-clear, about which people were called.
+  it("that is outlasted opens an incident at its end, also for a new owner; the all-clear opens none", async () => {
+    const clock = createFakeClock();
+    const box = await open({ clock, ...QUIET, replicaId: "core/0@1" });
+    await silence(box, clock, 60_000);
+    const [burning, over] = [crossing("cpu", clock.now()), crossing("disk", clock.now())];
+    for (const report of [burning, over, burning]) {
+      expect(await box.coordinator.reportCrossing(report)).toEqual({ incidentId: null });
+    }
+    await clock.advance(30_000);
+    expect(await box.coordinator.reportCrossing({ ...over, clearedAtMs: clock.now() })).toEqual({ incidentId: null });
+    box.crash();
+    const next = await open({ clock, ...QUIET, replicaId: "core/0@2" });
+    await clock.advance(29_000);
+    expect(await incidents(next)).toEqual([]);
+    await clock.advance(1_000);
+    const [incident] = await eventually(async () => {
+      // The new owner may have begun to wait after the clock had gone on.
+      await clock.advance(1);
+      const found = await incidents(next);
+      expect(found).toMatchObject([{ series: ["host/cpu"], decision: { rule: "tell" } }]);
+      return found;
+    });
+    const cleared = { ...burning, clearedAtMs: clock.now() };
+    expect(await next.coordinator.reportCrossing(cleared)).toEqual({ incidentId: incident?.id });
+    expect(await kinds(next, incident?.id ?? "")).toContain("quiet");
+    // What nobody ever heard of is no trouble any more when it is over.
+    const unheard = { ...crossing("load", clock.now()), clearedAtMs: clock.now() };
+    expect(await next.coordinator.reportCrossing(unheard)).toEqual({ incidentId: null });
+    expect(await incidents(next)).toHaveLength(1);
+  });
+
+  it("that is ended by hand, or whose write was not heard of, opens what still burns, once another does not cover it", async () => {
+    let isLost = true;
+    const clock = createFakeClock();
+    const box = await open({
+      clock,
+      ...QUIET,
+      afterWrite: (sql) => {
+        if (!isLost || !sql.includes('into "coordinator_crossings"')) return;
+        isLost = false;
+        throw new Error("The answer was lost.");
+      },
+    });
+    const [short, long] = [await silence(box, clock, 30_000), await silence(box, clock, 3_600_000)];
+    const report = crossing("cpu", clock.now());
+    await expect(box.coordinator.reportCrossing(report)).rejects.toThrow();
+    expect(await box.coordinator.reportCrossing(report)).toEqual({ incidentId: null });
+    await clock.advance(31_000);
+    await box.coordinator.removeSilence({ id: short.id });
+    expect(await incidents(box)).toEqual([]);
+    await box.coordinator.removeSilence({ id: long.id });
+    expect(await incidents(box)).toMatchObject([{ series: ["host/cpu"] }]);
+  });
+});
+
+// Nobody took note that it had cleared: it opened an incident when the silence was over.
+it("opens none for what has cleared under a silence, also when the answer of that write was lost", async () => {
+  const clock = createFakeClock();
+  let isLost = true;
+  const box = await open({
+    clock,
+    afterWrite: (sql) => {
+      if (!isLost || !sql.includes('update "coordinator_crossings"')) return;
+      isLost = false;
+      throw new Error("The answer was lost.");
+    },
+  });
+  const { id } = await box.coordinator.addSilence({ series: "host/*", toMs: clock.now() + 60_000 });
+  const report = crossing("cpu", clock.now());
+  await box.coordinator.reportCrossing(report);
+  const cleared = { ...report, clearedAtMs: clock.now() };
+  await expect(box.coordinator.reportCrossing(cleared)).rejects.toThrow();
+  await box.coordinator.reportCrossing(cleared);
+  await box.coordinator.removeSilence({ id });
+  expect((await box.coordinator.listIncidents({})).total).toBe(0);
 });
 
 describe("the end of an incident", () => {
@@ -168,7 +253,7 @@ describe("the end of an incident", () => {
     box.crash();
     const next = await open({ clock, coordinator: quiet, replicaId: "core/0@2" });
     await clock.advance(1_000);
-    const over = await vi.waitFor(async () => {
+    const over = await eventually(async () => {
       const incident = await next.coordinator.getIncident({ id });
       expect(incident.state).toBe("resolved");
       return incident;
@@ -185,10 +270,32 @@ describe("the end of an incident", () => {
     const box = await open({ clock, coordinator: { incidents: { quietMs: 10_000, holdMs: 30_000 } } });
     const { incidentId } = await box.coordinator.reportCrossing(crossing("cpu", clock.now()));
     await clock.advance(30_000);
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect((await box.coordinator.getIncident({ id: incidentId ?? "" })).state).toBe("resolved"),
     );
   });
+});
+
+// Nobody knew of it before something else moved, and then nobody was to look at it again: it was open for ever.
+it("thinks about an incident, and ends it, also when the answer of its first write was lost", async () => {
+  const clock = createFakeClock();
+  let isLost = true;
+  const box = await open({
+    clock,
+    coordinator: { incidents: { quietMs: 10_000, holdMs: 30_000 } },
+    afterWrite: (sql) => {
+      if (!isLost || !sql.includes('insert into "coordinator_incidents"')) return;
+      isLost = false;
+      throw new Error("The answer was lost.");
+    },
+  });
+  await expect(box.coordinator.reportCrossing(crossing("cpu", clock.now()))).rejects.toThrow();
+  const [incident] = (await box.coordinator.listIncidents({})).incidents;
+  const shown = () => box.coordinator.getIncident({ id: incident?.id ?? "" });
+  await clock.advance(6_000);
+  await eventually(async () => expect((await shown()).diagnosis).not.toBeNull());
+  await clock.advance(31_000);
+  await eventually(async () => expect((await shown()).state).toBe("resolved"));
 });
 
 describe("changes", () => {
@@ -214,9 +321,9 @@ describe("changes", () => {
     const other = await box.coordinator.reportCrossing(crossing("disk", lastWeekMs - 86_400_000));
     const acted = await box.coordinator.reportCrossing(crossing("cpu", lastWeekMs));
     const id = acted.incidentId ?? "";
-    await vi.waitFor(() => expect(puppet.running).toHaveLength(1));
+    await eventually(() => expect(puppet.running).toHaveLength(1));
     puppet.running[0]?.succeed("done", { kind: "restart", target: "ml", summary: "Host ml was restarted." });
-    await vi.waitFor(async () => expect(await kinds(box, id)).toContain("outcome"));
+    await eventually(async () => expect(await kinds(box, id)).toContain("outcome"));
     await box.coordinator.reportChange({ kind: "deploy", summary: "today's" });
     const summaries = async (of: string) =>
       (await box.coordinator.getIncident({ id: of })).changes.map(({ summary }) => summary);
@@ -228,16 +335,16 @@ describe("changes", () => {
 it("shows watchers what is open, then every change, and recalls what was alike", async () => {
   const box = await open();
   const first = await box.coordinator.reportCrossing(crossing("cpu", Date.now() - 86_400_000));
-  await vi.waitFor(async () => expect((await box.state.cases({})).total).toBe(1));
+  await eventually(async () => expect((await box.state.cases({})).total).toBe(1));
   const stop = new AbortController();
   const seen: string[] = [];
   const watching = (async () => {
     for await (const incident of box.coordinator.watchIncidents({}, { signal: stop.signal })) seen.push(incident.id);
   })().catch(() => {});
-  await vi.waitFor(() => expect(seen).toEqual([first.incidentId]));
+  await eventually(() => expect(seen).toEqual([first.incidentId]));
   const second = await box.coordinator.reportCrossing(crossing("cpu", Date.now()));
-  await vi.waitFor(() => expect(seen).toContain(second.incidentId));
-  await vi.waitFor(async () => expect(await kinds(box, second.incidentId ?? "")).toContain("recalled"));
+  await eventually(() => expect(seen).toContain(second.incidentId));
+  await eventually(async () => expect(await kinds(box, second.incidentId ?? "")).toContain("recalled"));
   stop.abort();
   await watching;
   const { total } = await box.coordinator.listIncidents({ sinceMs: Date.now() - 3_600_000, state: "open" });

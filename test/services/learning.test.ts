@@ -29,12 +29,14 @@ const ACTION: ActionRecord = {
   mode: "act",
   state: "undoing",
   reason: "It did not help.",
+  wouldBegin: false,
   cause: null,
   predictedDeltaE: null,
   measuredDeltaE: null,
   taskId: "task_1",
   undo: { skill: "scale-host", params: {} },
   undoTaskId: "task_2",
+  rawConfidence: null,
   recalled: [],
   checkedSeries: [],
   decidedBy: null,
@@ -70,4 +72,17 @@ it("notes what an action changed without undoing what became of it meanwhile", a
   await learning.from(ACTION.id);
   expect(reads).toBeGreaterThanOrEqual(2);
   expect(await store.get(ACTION.id)).toMatchObject({ state: "undone", measuredDeltaE: -1 });
+});
+
+// The first action had been of no use and the second one helped: that the first cause had been right was what was kept.
+it("judges each action by itself, and once", async () => {
+  const first = { actionId: "act_1", rawConfidence: 0.9, wasRight: false };
+  expect(await box.cognitive.recordOutcome(first)).toEqual({ recorded: true });
+  await box.cognitive.recordOutcome({ actionId: "act_2", rawConfidence: 0.7, wasRight: true });
+  expect(await box.cognitive.recordOutcome({ ...first, wasRight: true })).toEqual({ recorded: false });
+  const { bins } = await box.cognitive.calibration({});
+  expect(bins.filter(({ predictions }) => predictions > 0)).toMatchObject([
+    { meanConfidence: 0.7, rightShare: 1 },
+    { meanConfidence: 0.9, rightShare: 0 },
+  ]);
 });

@@ -73,6 +73,7 @@ const NO_DESIRED_STATE: DesiredState = {
   list: async () => [],
   put: () => Promise.reject(new Error("This box has no engine.")),
   remove: () => Promise.reject(new Error("This box has no engine.")),
+  giveUp: () => Promise.reject(new Error("This box has no engine.")),
   scale: (host) => Promise.reject(new ServiceError("NOT_FOUND", `There is no host "${host}".`)),
   startRollout: (name) => Promise.reject(new ServiceError("NOT_FOUND", `There is no host "${name}".`)),
   changeRollout: async () => undefined,

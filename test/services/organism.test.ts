@@ -1,12 +1,14 @@
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { EngineStatus, ReplicaState } from "#runtime/engine/engine.ts";
 import type { DesiredState } from "#runtime/engine/desired-state.ts";
 import { HostSpec } from "#runtime/engine/host-spec.ts";
 import { ServiceError } from "#core/service-error.ts";
+import { createFakeClock } from "#testing/fake-clock.ts";
 import { type Box, type BoxOptions, openBox } from "./organism-in-a-box.ts";
 import { temporaryPlace } from "../temporary-place.ts";
+import { eventually } from "./eventually.ts";
 
 let place: Awaited<ReturnType<typeof temporaryPlace>>;
 let box: Box | undefined;
@@ -42,7 +44,7 @@ async function listen(
   headers: Record<string, string> = {},
 ): Promise<{ url: string; received: Received[] }> {
   const received: Received[] = [];
-  server = createServer((request, response) => {
+  const url = await serve((request, response) => {
     let body = "";
     request.on("data", (chunk: Buffer) => {
       body += chunk.toString();
@@ -53,8 +55,21 @@ async function listen(
       else response.writeHead(status, headers).end('{"seen":true}');
     });
   });
-  await new Promise<void>((resolve) => server?.listen(0, "127.0.0.1", resolve));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`, received };
+  return { url, received };
+}
+
+/** The address of a server on this machine that lives as long as the test. */
+async function serve(answer: RequestListener): Promise<string> {
+  const started = createServer(answer);
+  server = started;
+  await new Promise<void>((resolve) => started.listen(0, "127.0.0.1", resolve));
+  return `http://127.0.0.1:${(started.address() as AddressInfo).port}/hook`;
+}
+
+/** Writes a little again and again, until nobody listens. */
+function drip(response: ServerResponse, write: () => void): void {
+  const timer = setInterval(write, 5);
+  response.once("close", () => clearInterval(timer));
 }
 
 const LOOPBACK = { allowLoopback: true };
@@ -77,7 +92,10 @@ describe("webhooks and HTTP calls", () => {
       message: "cpu is high",
       taskId: "task_1",
       data: { severity: "low" },
+      isOver: false,
     });
+    // Whoever was told is told when it is over, by the same with one word changed.
+    expect(done.undo).toEqual({ skill: "notify", params: { ...params, allowPrivate: false, isOver: true } });
   });
 
   it("follows no redirect, and says what was answered", async () => {
@@ -103,6 +121,15 @@ describe("webhooks and HTTP calls", () => {
     ["http://10.0.0.1/", {}],
     ["http://localhost:1/", { allowPrivate: true }],
     ["http://2130706433:1/", { allowPrivate: true }],
+    ["http://0x7f000001:1/", { allowPrivate: true }],
+    ["http://[::ffff:127.0.0.1]:1/", { allowPrivate: true }],
+    // Linux takes them for itself.
+    ["http://0.0.0.0:1/", { allowPrivate: true }],
+    ["http://[::]:1/", { allowPrivate: true }],
+    ["http://[::ffff:0.0.0.0]:1/", { allowPrivate: true }],
+    ["http://100.64.0.1/", {}],
+    ["http://[fe80::1]/", {}],
+    ["http://[64:ff9b::10.0.0.1]/", {}],
   ])("does not ask %s with %o", async (url, extra) => {
     const { organism } = await open();
     const call = organism.execute({ taskId: "t", type: "call-http", params: { url, ...extra } });
@@ -122,6 +149,63 @@ describe("webhooks and HTTP calls", () => {
     expect(received).toHaveLength(1);
     const harmless = organism.execute({ taskId: "c", type: "call-http", params: { url, method: "GET" } });
     await expect(harmless).rejects.toMatchObject({ code: "SKILL_FAILED", data: { retryable: true } });
+  });
+
+  // A receiver that takes a request and never comes to an end with its answer must not hold a task for ever, nor others.
+  it.each<[string, (response: ServerResponse) => void]>([
+    ["answers nothing", () => {}],
+    [
+      "sends headers without end",
+      (response) => {
+        response.socket?.write("HTTP/1.1 200 OK\r\nx: ");
+        drip(response, () => response.socket?.write("a"));
+      },
+    ],
+    [
+      "sends a body without end",
+      (response) => {
+        response.writeHead(200);
+        drip(response, () => response.write("a"));
+      },
+    ],
+  ])("gives up a receiver that %s when its time is over, and tries again", async (_what, hang) => {
+    const clock = createFakeClock();
+    let asked = 0;
+    let isGivenUp = false;
+    const url = await serve((_request, response) => {
+      asked++;
+      if (asked > 1) return response.writeHead(200).end();
+      response.once("close", () => {
+        isGivenUp = true;
+      });
+      return hang(response);
+    });
+    const { coordinator } = await open({ clock, organism: LOOPBACK, coordinator: { tasks: { retryBaseMs: 2 } } });
+    const { id } = await coordinator.submitTask({ type: "notify", params: { channel: "webhook", url, message: "m" } });
+    await eventually(() => expect(asked).toBe(1));
+    const other = await coordinator.submitTask({ type: "noop" });
+    await eventually(async () => expect((await coordinator.getTask({ id: other.id })).state).toBe("succeeded"));
+    await clock.advance(14_999);
+    expect((await coordinator.getTask({ id })).state).toBe("running");
+    await clock.advance(1);
+    await eventually(async () => {
+      await clock.advance(2);
+      expect(await coordinator.getTask({ id })).toMatchObject({ state: "succeeded", attempts: 2 });
+    });
+    expect(asked).toBe(2);
+    await eventually(() => expect(isGivenUp).toBe(true));
+  });
+
+  it("tells a receiver that has failed again, under the same key, and not once more when it has taken it", async () => {
+    const keys: unknown[] = [];
+    const url = await serve((request, response) => {
+      keys.push(request.headers["idempotency-key"]);
+      response.writeHead(keys.length < 3 ? 500 : 200).end();
+    });
+    const { coordinator } = await open({ organism: LOOPBACK, coordinator: { tasks: { retryBaseMs: 2 } } });
+    const { id } = await coordinator.submitTask({ type: "notify", params: { channel: "webhook", url, message: "m" } });
+    expect(await coordinator.getTask({ id, waitMs: 10_000 })).toMatchObject({ state: "succeeded", attempts: 3 });
+    expect(keys).toEqual([id, id, id]);
   });
 
   // Node throws at such a header: what a person wrote would be told as a defect of ours.
@@ -165,10 +249,10 @@ describe("an execution", () => {
       { taskId: "t", type: "noop", params: { durationMs: 60_000 } },
       { signal: stop.signal },
     );
-    await vi.waitFor(async () => expect(running(await organism.status({}))).toBe(1));
+    await eventually(async () => expect(running(await organism.status({}))).toBe(1));
     stop.abort(new ServiceError("CANCELLED", "gone"));
     await expect(call).rejects.toMatchObject({ code: "CANCELLED" });
-    await vi.waitFor(async () => expect(running(await organism.status({}))).toBe(0));
+    await eventually(async () => expect(running(await organism.status({}))).toBe(0));
   });
 
   // A coordinator that believes an attempt lost starts the next one: the lost one must not go on beside it.
@@ -177,7 +261,7 @@ describe("an execution", () => {
     const slow = { taskId: "t", type: "noop", params: { durationMs: 60_000 } };
     const first = organism.execute({ ...slow, attempt: 1 });
     first.catch(() => {});
-    await vi.waitFor(async () => expect(running(await organism.status({}))).toBe(1));
+    await eventually(async () => expect(running(await organism.status({}))).toBe(1));
     await expect(organism.execute({ ...slow, attempt: 1 })).rejects.toMatchObject({ code: "CONFLICT" });
     const second = await organism.execute({ ...slow, params: {}, attempt: 2 });
     expect(second.effect.state).toBe("confirmed");
@@ -192,7 +276,7 @@ describe("an execution", () => {
     await expect(
       organism.execute({ taskId: "c", type: "restart-host", params: { host: "core" } }),
     ).rejects.toMatchObject({ code: "SKILL_FAILED" });
-    const agents = await vi.waitFor(async () => {
+    const agents = await eventually(async () => {
       const known = (await state.agents({})).agents;
       expect(known.reduce((sum, agent) => sum + agent.succeeded + agent.failed, 0)).toBe(3);
       return known;
@@ -200,7 +284,12 @@ describe("an execution", () => {
     expect(agents).toHaveLength(6);
     const utility = agents.filter(({ organ }) => organ === "utility_organ_1");
     expect(utility.reduce((sum, { succeeded }) => sum + succeeded, 0)).toBe(2);
-    expect(utility[0]?.roles).toEqual({ E: 0.2, S: 0.3, O: 0.5 });
+    // Each is known with the roles of its kind, and what it has done has moved them.
+    for (const { roles, succeeded } of utility) {
+      if (succeeded === 0) expect(roles).toEqual({ E: 0.2, S: 0.3, O: 0.5 });
+      else expect(roles).not.toEqual({ E: 0.2, S: 0.3, O: 0.5 });
+      expect(roles.E + roles.S + roles.O).toBeCloseTo(1, 12);
+    }
     const { organs } = await organism.organs({});
     expect(organs.map(({ id }) => id)).toEqual(["actuator_organ_1", "cognitive_organ_1", "utility_organ_1"]);
     expect((await organism.skills({})).skills.find(({ name }) => name === "call-http")?.params).toMatchObject({
@@ -257,6 +346,7 @@ describe("hosts", () => {
       list: async () => [row()],
       put: () => unknown(""),
       remove: () => unknown(""),
+      giveUp: () => unknown(""),
       scale: async (name, replicas) => {
         if (name !== "core") return unknown(name);
         wanted = replicas;
@@ -298,7 +388,7 @@ describe("hosts", () => {
     const host = { replicas: [["core/0@1", ready]] as [string, ReplicaState][], generation: 1 };
     const { organism } = await open({ ...engineOf(host), replicaId: "core/0@1" });
     const call = organism.execute({ taskId: "t", type: "restart-host", params: { host: "core" } });
-    await vi.waitFor(async () => expect(running(await organism.status({}))).toBe(1));
+    await eventually(async () => expect(running(await organism.status({}))).toBe(1));
     host.generation = 2;
     host.replicas = [
       ["core/0@1", draining],
@@ -316,7 +406,7 @@ describe("hosts", () => {
     const host = { replicas: [["core/0@1", ready]] as [string, ReplicaState][], generation: 1, version: "1" };
     const { organism } = await open(engineOf(host));
     const call = organism.execute({ taskId: "t", type: "roll-back-host", params: { host: "core" } });
-    await vi.waitFor(async () => expect(running(await organism.status({}))).toBe(1));
+    await eventually(async () => expect(running(await organism.status({}))).toBe(1));
     host.generation = 2;
     host.replicas.push(["core/0@2", ready]);
     await new Promise((resolve) => setTimeout(resolve, 300));
@@ -342,7 +432,7 @@ describe("hosts", () => {
     const host = { replicas: [["core/0@1", ready]] as [string, ReplicaState][], generation: 1 };
     const { coordinator, organism } = await open(engineOf(host));
     const { id } = await coordinator.submitTask({ type: "scale-host", params: { host: "core", replicas: 2 } });
-    await vi.waitFor(async () => expect((await coordinator.getTask({ id })).state).toBe("running"));
+    await eventually(async () => expect((await coordinator.getTask({ id })).state).toBe("running"));
     host.replicas.push(["core/1@1", ready]);
     const done = await coordinator.getTask({ id, waitMs: 10_000 });
     expect(done).toMatchObject({ state: "succeeded", effect: { state: "confirmed" } });

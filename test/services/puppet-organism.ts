@@ -1,5 +1,5 @@
 /** An organism whose executions end when and how the test says. */
-import { type Execution, organism } from "#contracts/organism.ts";
+import { type Execution, organism, type Skill } from "#contracts/organism.ts";
 import { ServiceError } from "#core/service-error.ts";
 import { implement, type Service } from "#runtime/service.ts";
 
@@ -24,6 +24,17 @@ export interface Puppet {
   readonly worstOverlap: () => number;
 }
 
+const SKILL: Omit<Skill, "name" | "idempotent"> = {
+  summary: "",
+  risk: "high",
+  timeoutMs: 60_000,
+  params: {},
+  effectCheck: "",
+  remedies: [],
+  targetParam: "host",
+  canUndo: false,
+};
+
 /** Task types `safe` (may be repeated) and `once` (must not) are known. */
 export function createPuppet(): Puppet {
   const running: Running[] = [];
@@ -34,7 +45,9 @@ export function createPuppet(): Puppet {
 
   const service = implement(organism, {
     organs: async () => ({ organs: [] }),
-    skills: async () => ({ skills: [] }),
+    skills: async () => ({
+      skills: known.map((name) => ({ ...SKILL, name, idempotent: types[name as keyof typeof types] })),
+    }),
     routingRules: async () => ({ rules: [] }),
     changeRoutingRules: async () => ({ rules: [] }),
     status: async () => ({ organs: [] }),

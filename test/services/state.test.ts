@@ -50,6 +50,42 @@ it("adds a batch of outcomes once, whoever takes it", async () => {
   expect(agent?.capability).toBeCloseTo(1 - 0.5 * 0.9 ** 3, 12);
 });
 
+// A share that is nothing is nothing for ever, and shares that do not sum to 1 are refused by energy.
+it("moves an agent's roles by what they brought, back to where they began, and never to nothing", async () => {
+  const prior = { E: 0.7, S: 0.2, O: 0.1 };
+  const outcome = { agent: "x", organ: "o", succeeded: 0, failed: 0, roles: prior };
+  let batches = 0;
+  const record = (gains: object, times: number) =>
+    [first(), second()][batches % 2]?.state.recordOutcomes({
+      batchId: `b${batches++}`,
+      outcomes: Array.from({ length: times }, () => ({ ...outcome, gains: { E: 0, S: 0, O: 0, ...gains } })),
+    });
+  const roles = async () => {
+    const found = (await first().state.agents({ organ: "o" })).agents[0]?.roles ?? { E: 0, S: 0, O: 0 };
+    expect(found.E + found.S + found.O).toBeCloseTo(1, 9);
+    return found;
+  };
+  await record({}, 1);
+  expect(await roles()).toEqual(prior);
+  await record({ E: -0.5 }, 1);
+  const weight = prior.E * Math.exp(-0.05);
+  expect((await roles()).E).toBeCloseTo((0.99 * weight) / (weight + 0.3) + 0.01 * prior.E, 12);
+  await Promise.all([record({ E: -1e6 }, 20), record({ E: -1e6 }, 20)]);
+  const moved = await roles();
+  expect(moved.E).toBeLessThan(0.02);
+  expect(moved.E).toBeGreaterThanOrEqual(0.01 * prior.E);
+  expect(moved.S).toBeGreaterThan(moved.O);
+  await record({}, 900);
+  const back = await roles();
+  for (const role of ["E", "S", "O"] as const) expect(back[role]).toBeCloseTo(prior[role], 3);
+  const wrong = { ...outcome, roles: { E: 1, S: 1, O: 1 } };
+  expect(
+    await first()
+      .state.recordOutcomes.try({ batchId: "c", outcomes: [wrong] })
+      .catch(String),
+  ).toContain("sum to 1");
+});
+
 const CASE = {
   signature: ["stock/latency:up", "front/latency:up"],
   cause: { service: "stock", kind: "latency" as const },

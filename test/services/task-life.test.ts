@@ -1,12 +1,13 @@
 /** Random lives of many tasks, with crashes and handovers in between: what must hold whatever happens. */
 import fc from "fast-check";
-import { expect, it, vi } from "vitest";
-import type { Task } from "#contracts/coordinator.ts";
+import { expect, it } from "vitest";
+import type { Task } from "#contracts/task.ts";
 import type { EngineStatus } from "#runtime/engine/engine.ts";
 import { HostSpec } from "#runtime/engine/host-spec.ts";
 import { type Box, openBox } from "./organism-in-a-box.ts";
 import { type Place, temporaryPlace } from "../temporary-place.ts";
 import { createPuppet, type Puppet } from "./puppet-organism.ts";
+import { eventually } from "./eventually.ts";
 
 type Step =
   | { readonly kind: "submit"; readonly type: "safe" | "once"; readonly maxAttempts: number }
@@ -147,15 +148,12 @@ class World {
 
   /** Lets everything end well. */
   async settle(): Promise<void> {
-    await vi.waitFor(
-      async () => {
-        for (const { puppet } of this.alive)
-          for (const one of puppet.running.slice()) one.succeed(`${one.taskId}#${one.attempt}`);
-        await this.check();
-        expect(this.finals.size).toBe(this.acknowledged.length);
-      },
-      { timeout: 20_000, interval: 20 },
-    );
+    await eventually(async () => {
+      for (const { puppet } of this.alive)
+        for (const one of puppet.running.slice()) one.succeed(`${one.taskId}#${one.attempt}`);
+      await this.check();
+      expect(this.finals.size).toBe(this.acknowledged.length);
+    });
     const begun = this.puppets.flatMap((puppet) => puppet.begun);
     for (const [id, { attempts }] of this.finals) {
       const times = begun.filter((one) => one.startsWith(`${id}#`)).length;

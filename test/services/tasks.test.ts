@@ -1,10 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { EngineStatus } from "#runtime/engine/engine.ts";
 import { HostSpec } from "#runtime/engine/host-spec.ts";
 import { createFakeClock } from "#testing/fake-clock.ts";
 import { type Box, type BoxOptions, openBox } from "./organism-in-a-box.ts";
 import { temporaryPlace } from "../temporary-place.ts";
 import { createPuppet, type Puppet, type Running } from "./puppet-organism.ts";
+import { eventually } from "./eventually.ts";
 
 let place: Awaited<ReturnType<typeof temporaryPlace>>;
 let boxes: Box[];
@@ -26,7 +27,7 @@ async function open(options: Omit<BoxOptions, "place"> = {}): Promise<Box> {
 }
 
 const next = (puppet: Puppet): Promise<Running> =>
-  vi.waitFor(() => puppet.running[0] ?? Promise.reject(new Error("Nothing runs.")), { timeout: 10_000 });
+  eventually(() => puppet.running[0] ?? Promise.reject(new Error("Nothing runs.")));
 
 describe("a task", () => {
   it("runs to its result on a real skill, attempts counted once", async () => {
@@ -73,7 +74,7 @@ describe("a task", () => {
     const { id } = await box.coordinator.submitTask({ type: "safe" });
     const running = await next(puppet);
     expect(await box.coordinator.cancelTask({ id })).toMatchObject({ state: "cancelled", attempts: 1 });
-    await vi.waitFor(() => expect(running.isAborted()).toBe(true));
+    await eventually(() => expect(running.isAborted()).toBe(true));
     running.succeed("too late");
     expect(await box.coordinator.cancelTask({ id })).toMatchObject({ state: "cancelled", result: null });
     const again = await box.coordinator.retryTask({ id });
@@ -96,7 +97,7 @@ describe("a task", () => {
       [2, 10_000],
     ] as const) {
       (await next(puppet)).fail(true);
-      const waiting = await vi.waitFor(async () => {
+      const waiting = await eventually(async () => {
         const task = await box.coordinator.getTask({ id });
         expect(task.state).toBe("scheduled");
         return task;
@@ -111,11 +112,11 @@ describe("a task", () => {
       await clock.advance(1);
     }
     (await next(puppet)).fail(true);
-    await vi.waitFor(async () => expect((await box.coordinator.getTask({ id })).state).toBe("failed"));
+    await eventually(async () => expect((await box.coordinator.getTask({ id })).state).toBe("failed"));
     expect((await box.coordinator.listTasks({ state: "failed" })).tasks.map((task) => task.id)).toEqual([id]);
     expect((await box.coordinator.retryTask({ id })).maxAttempts).toBe(6);
     (await next(puppet)).succeed();
-    await vi.waitFor(async () => expect((await box.coordinator.getTask({ id })).state).toBe("succeeded"));
+    await eventually(async () => expect((await box.coordinator.getTask({ id })).state).toBe("succeeded"));
     expect(puppet.begun).toEqual([1, 2, 3, 4].map((attempt) => `${id}#${attempt}`));
   });
 
@@ -156,7 +157,7 @@ it("keeps a result that cannot be stored until it can", async () => {
   const running = await next(puppet);
   isBroken = true;
   running.succeed("precious");
-  await vi.waitFor(() => expect(box.log.lines.some(({ message }) => message.includes("they are kept"))).toBe(true));
+  await eventually(() => expect(box.log.lines.some(({ message }) => message.includes("they are kept"))).toBe(true));
   expect((await box.coordinator.getTask({ id })).state).toBe("running");
   isBroken = false;
   const done = await box.coordinator.getTask({ id, waitMs: 10_000 });
@@ -179,15 +180,22 @@ it("goes on with what a write that failed half-way has stored", async () => {
   doubtful = /insert into "coordinator_tasks"/;
   await expect(box.coordinator.submitTask({ type: "safe" })).rejects.toThrow();
   const first = await next(puppet);
-  doubtful = /update "coordinator_tasks" set "state" = \?/;
+  doubtful = /update "coordinator_tasks" set "state" = [?$]/;
   first.fail(true);
   const second = await next(puppet);
   expect([second.taskId, second.attempt]).toEqual([first.taskId, 2]);
-  doubtful = /update "coordinator_tasks" set "state" = \?/;
+  doubtful = /update "coordinator_tasks" set "state" = [?$]/;
   const waited = box.coordinator.getTask({ id: first.taskId, waitMs: 10_000 });
   second.succeed();
   expect(await waited).toMatchObject({ state: "succeeded", attempts: 2 });
   expect(puppet.begun).toEqual([`${first.taskId}#1`, `${first.taskId}#2`]);
+  await box.coordinator.submitTask({ type: "safe" });
+  const third = await next(puppet);
+  third.fail(false);
+  await box.coordinator.getTask({ id: third.taskId, waitMs: 10_000 });
+  doubtful = /update "coordinator_tasks" set "state" = [?$]/;
+  await expect(box.coordinator.retryTask({ id: third.taskId })).rejects.toThrow();
+  expect(await next(puppet)).toMatchObject({ taskId: third.taskId, attempt: 2 });
 });
 
 describe("a new owner", () => {
@@ -196,7 +204,7 @@ describe("a new owner", () => {
     const killed = await open({ organismService: before.service, replicaId: "core/0@1" });
     const safe = await killed.coordinator.submitTask({ type: "safe" });
     const once = await killed.coordinator.submitTask({ type: "once" });
-    await vi.waitFor(() => expect(before.running).toHaveLength(2));
+    await eventually(() => expect(before.running).toHaveLength(2));
     killed.crash();
     const after = createPuppet();
     const box = await open({ organismService: after.service, replicaId: "core/0@2" });
@@ -239,7 +247,7 @@ describe("a new owner", () => {
     const draining = await open({ organismService: old.service, replicaId: "core/0@1", engineStatus });
     const finished = await draining.coordinator.submitTask({ type: "once" });
     const killed = await draining.coordinator.submitTask({ type: "safe" });
-    await vi.waitFor(() => expect(old.running).toHaveLength(2));
+    await eventually(() => expect(old.running).toHaveLength(2));
 
     const fresh = createPuppet();
     const box = await open({ organismService: fresh.service, replicaId: "core/0@2", engineStatus });
@@ -265,7 +273,7 @@ it("sends those who wait to the new owner, and turns away more than may wait", a
   const box = await open({ organismService: puppet.service, coordinator: { tasks: { waiters: 1 } } });
   const { id } = await box.coordinator.submitTask({ type: "safe" });
   const waiting = box.coordinator.getTask({ id, waitMs: 30_000 });
-  await vi.waitFor(() =>
+  await eventually(() =>
     expect(box.coordinator.getTask({ id, waitMs: 30_000 })).rejects.toMatchObject({ code: "OVERLOADED" }),
   );
   await box.lose();

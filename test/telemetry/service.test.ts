@@ -6,6 +6,7 @@ import { systemIds } from "#core/ids.ts";
 import { seededRandom } from "#core/random.ts";
 import { ServiceError } from "#core/service-error.ts";
 import { createClient } from "#runtime/client/create-client.ts";
+import type { HostStatus } from "#runtime/engine/engine.ts";
 import { HostSpec } from "#runtime/engine/host-spec.ts";
 import { createDesiredState, desiredStateSchema } from "#runtime/engine/desired-state-rows.ts";
 import { createDatabases } from "#runtime/storage/databases.ts";
@@ -41,7 +42,10 @@ const ml = {
 } as never;
 
 /** One process that serves telemetry; its sources only note that they run. */
-async function openProcess(watch: ("host" | "services")[] = ["host", "services"]) {
+async function openProcess(
+  watch: ("host" | "services")[] = ["host", "services"],
+  kind: "embedded" | "ray" = "embedded",
+) {
   const database = await databases.open("seedcore", [...SOURCE_SCHEMAS, desiredStateSchema, outboxSchema]);
   const epochs = createShardEpochs(database);
   const running = new Set<string>();
@@ -49,6 +53,31 @@ async function openProcess(watch: ("host" | "services")[] = ["host", "services"]
   const desired = createDesiredState(database, systemClock);
   await desired.put(CORE);
   await desired.put(DOOR);
+  const hosts: HostStatus[] = [
+    {
+      spec: CORE,
+      generation: 1,
+      replicas: [
+        {
+          id: "core/0@1",
+          pid: 42,
+          version: "1",
+          generation: 1,
+          restarts: 0,
+          state: { kind: "ready", sinceMs: 1, address: "http://127.0.0.1:1" },
+        },
+        {
+          id: "core/1@1",
+          pid: 43,
+          version: "1",
+          generation: 1,
+          restarts: 4,
+          state: { kind: "backoff", sinceMs: 1, retryAtMs: 2, reason: "exit 1" },
+        },
+      ],
+    },
+    { spec: DOOR, generation: 1, replicas: [] },
+  ];
   const told: unknown[] = [];
   const outbox = createOutbox({
     db: database,
@@ -79,32 +108,8 @@ async function openProcess(watch: ("host" | "services")[] = ["host", "services"]
       }),
       calls: createCallHistory(),
       engineStatus: () => ({
-        kind: "embedded",
-        hosts: [
-          {
-            spec: CORE,
-            generation: 1,
-            replicas: [
-              {
-                id: "core/0@1",
-                pid: 42,
-                version: "1",
-                generation: 1,
-                restarts: 0,
-                state: { kind: "ready", sinceMs: 1, address: "http://127.0.0.1:1" },
-              },
-              {
-                id: "core/1@1",
-                pid: 43,
-                version: "1",
-                generation: 1,
-                restarts: 4,
-                state: { kind: "backoff", sinceMs: 1, retryAtMs: 2, reason: "exit 1" },
-              },
-            ],
-          },
-          { spec: DOOR, generation: 1, replicas: [] },
-        ],
+        kind,
+        hosts,
       }),
       ids: systemIds,
       desired,
@@ -124,6 +129,7 @@ async function openProcess(watch: ("host" | "services")[] = ["host", "services"]
     running,
     alive,
     desired,
+    hosts,
     told,
     client: createClient(telemetry, { transport }),
     async own() {
@@ -262,5 +268,115 @@ describe("hosts", () => {
     }
     await expect(client.scaleHost({ host: "door", replicas: 2 })).rejects.toThrow(/fixed port 7000/);
     expect((await desired.list()).map(({ spec }) => spec.replicas)).toEqual([1, 1]);
+  });
+
+  // There each is on a node of its own: a node that has joined gets its gateway so.
+  it("with a fixed port are scaled on Ray", async () => {
+    const { client, desired } = await openProcess([], "ray");
+    expect(await client.scaleHost({ host: "door", replicas: 3 })).toMatchObject({ replicas: 3, previous: 1 });
+    expect((await desired.list()).map(({ spec }) => spec.replicas)).toEqual([1, 3]);
+  });
+});
+
+describe("a deploy that fails", () => {
+  const contract = { name: "greeter", summary: "Greets.", state: "none", procedures: {} } as const;
+  const own = (version: string) => ({
+    version,
+    services: ["greeter"],
+    contracts: [contract],
+    package: `/packages/${"a".repeat(40)}`,
+  });
+  const replica = (generation: number, kind: "ready" | "backoff"): HostStatus["replicas"][number] => {
+    const state = { ready: { kind, address: "http://a" }, backoff: { kind, retryAtMs: 9, reason: "no licence" } }[kind];
+    return {
+      id: `greeter/0@${generation}`,
+      pid: 1,
+      version: String(generation),
+      generation,
+      restarts: 0,
+      state: { sinceMs: 1, ...state } as HostStatus["replicas"][number]["state"],
+    };
+  };
+
+  /** An organism of which the test says what the engine has made of the newest generation. */
+  async function openDeploys() {
+    const { client, desired, hosts } = await openProcess([]);
+    const greeter = async () => (await desired.list()).find(({ spec }) => spec.name === "greeter");
+    const generation = async () => (await greeter())?.generation;
+    return {
+      client,
+      desired,
+      greeter,
+      /** Resolves once it is in the desired state. */
+      async begin(version: string) {
+        const before = (await generation()) ?? 0;
+        const failed = client.deployHost({ host: "greeter", spec: own(version) }).then(
+          () => undefined,
+          (error: ServiceError) => error,
+        );
+        await expect.poll(generation).toBeGreaterThan(before);
+        return { failed };
+      },
+      async engineHas(...replicas: HostStatus["replicas"]) {
+        const row = await greeter();
+        if (row === undefined) throw new TypeError("There is no greeter.");
+        hosts.splice(2, 1, { spec: row.spec, generation: row.generation, replicas });
+      },
+    };
+  }
+
+  it("gives way to the version before it, which serves on, and is removed when there was none", async () => {
+    const { client, desired, greeter, begin, engineHas } = await openDeploys();
+    const first = await begin("1");
+    await engineHas(replica(1, "backoff"));
+    expect(await first.failed).toMatchObject({
+      code: "DEPLOY_FAILED",
+      data: { restored: false },
+      message: expect.stringContaining("no licence. It was removed again.") as unknown,
+    });
+    expect(await greeter()).toBeUndefined();
+    await desired.put(HostSpec.parse({ name: "greeter", ...own("1") }));
+    const second = await begin("2");
+    await engineHas(replica(2, "ready"), replica(3, "backoff"));
+    expect(await second.failed).toMatchObject({
+      data: { restored: true },
+      message: expect.stringContaining("no licence. The version before it serves on.") as unknown,
+    });
+    expect(await greeter()).toMatchObject({ spec: { version: "1" }, generation: 4 });
+    await client.removeHost({ host: "greeter" });
+  });
+
+  // Each put back what it had found, over what the other had deployed since: a version that nobody had seen ready stayed.
+  it("leaves alone what somebody has deployed since, and says what is to run", async () => {
+    const { desired, greeter, begin, engineHas } = await openDeploys();
+    await desired.put(HostSpec.parse({ name: "greeter", ...own("1") }));
+    const second = await begin("2");
+    const third = await begin("3");
+    await engineHas(replica(1, "ready"));
+    expect(await second.failed).toMatchObject({
+      data: { reason: "somebody changed the host meanwhile", restored: false },
+      message: expect.stringContaining("Version 3 is to run now.") as unknown,
+    });
+    expect(await greeter()).toMatchObject({ spec: { version: "3" }, generation: 3 });
+    await engineHas(replica(1, "ready"), replica(3, "backoff"));
+    // The second never was ready either.
+    expect(await third.failed).toMatchObject({
+      data: { reason: "no licence", restored: false },
+      message: expect.stringContaining("Version 2 is to run now.") as unknown,
+    });
+  });
+
+  it("leaves alone a restart, and a host that somebody has deployed since it was the first", async () => {
+    const { client, desired, greeter, begin, engineHas } = await openDeploys();
+    const first = await begin("1");
+    const second = await begin("2");
+    await engineHas(replica(1, "backoff"));
+    expect((await first.failed)?.message).toContain("Version 2 is to run now.");
+    expect(await greeter()).toMatchObject({ spec: { version: "2" }, generation: 2 });
+    await client.restartHost({ host: "greeter" });
+    await engineHas(replica(2, "backoff"));
+    expect((await second.failed)?.message).toContain("Version 2 is to run now.");
+    expect(await greeter()).toMatchObject({ spec: { version: "2" }, generation: 3 });
+    await desired.remove("greeter");
   });
 });

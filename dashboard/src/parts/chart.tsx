@@ -1,8 +1,10 @@
 /** A series over time, with what was noticed marked on it and what was routine shaded. */
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
-import { number } from "../format.ts";
+import { clock, number, timeLabels } from "../format.ts";
 import { colour, theme } from "../theme.ts";
+import { Table } from "./table.tsx";
 
 export interface Mark {
   readonly atMs: number;
@@ -54,7 +56,43 @@ export function Chart({ title, points, marks, height = 180 }: ChartProps) {
     last === undefined
       ? `${title}: no points.`
       : `${title}: now ${number(last[1])}, between ${number(Math.min(...values))} and ${number(Math.max(...values))}; ${marks.length} noticed.`;
-  return <div class="chart" role="img" aria-label={spoken} ref={box} />;
+  return (
+    <>
+      <div class="chart" role="img" aria-label={spoken} ref={box} />
+      {last !== undefined && <AsTable title={title} points={points} marks={marks} />}
+    </>
+  );
+}
+
+/** Rows of the table: the newest are what people ask for. */
+const MOST_ROWS = 100;
+
+/** The same for who cannot see it. Made only once it is opened. */
+function AsTable({ title, points, marks }: Omit<ChartProps, "height">) {
+  const isOpen = useSignal(false);
+  return (
+    <details onToggle={(event) => void (isOpen.value = event.currentTarget.open)}>
+      <summary>As a table</summary>
+      {isOpen.value && (
+        <Table
+          label={`${title} as a table`}
+          isTall
+          rows={points.slice(-MOST_ROWS).toReversed()}
+          keyOf={([atMs]) => atMs}
+          columns={[
+            { name: "Time", of: ([atMs]) => clock(atMs) },
+            { name: "Value", look: "figure", of: ([, value]) => number(value) },
+            { name: "Noticed", of: ([atMs]) => routineAt(marks, atMs) },
+          ]}
+        />
+      )}
+    </details>
+  );
+}
+
+function routineAt(marks: readonly Mark[], atMs: number): string {
+  const mark = marks.find((one) => one.atMs === atMs);
+  return mark === undefined ? "" : `where ${number(mark.expected)} ± ${number(mark.spread)} was routine`;
 }
 
 const dataOf = (points: ChartProps["points"]): uPlot.AlignedData => [
@@ -68,9 +106,14 @@ function optionsOf(width: number, height: number, marks: () => readonly Mark[]):
     width,
     height,
     legend: { show: false },
+    // The last time under the axis is half beyond it.
+    padding: [12, 32, 0, 0],
     cursor: { y: false },
     scales: { x: { time: true } },
-    axes: [axis, { ...axis, size: 56, values: (_plot, splits) => splits.map(number) }],
+    axes: [
+      { ...axis, size: 32, space: 80, values: (_plot, splits) => timeLabels(splits.map((s) => 1_000 * s)) },
+      { ...axis, size: 56, values: (_plot, splits) => splits.map(number) },
+    ],
     series: [{}, { stroke: colour("--accent"), width: 1.5, points: { show: false } }],
     hooks: { drawClear: [(plot) => draw(plot, marks())] },
   };

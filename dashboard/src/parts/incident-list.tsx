@@ -1,4 +1,5 @@
-import { ago, causeName, day, percent } from "../format.ts";
+import { causeName } from "#contracts/cause-text.ts";
+import { ago, day, percent } from "../format.ts";
 import { type Incident, nowMs } from "../live.ts";
 import { linkTo } from "../place.ts";
 import { Badge } from "./badge.tsx";

@@ -1,6 +1,8 @@
 import { useState } from "preact/hooks";
 import { call } from "../api.ts";
-import { causeName, duration, percent, skillName } from "../format.ts";
+import { skillName } from "#contracts/action-text.ts";
+import { causeName } from "#contracts/cause-text.ts";
+import { duration, percent } from "../format.ts";
 import { type Action, nowMs, refreshActions } from "../live.ts";
 import { linkTo } from "../place.ts";
 import { may } from "../session.ts";

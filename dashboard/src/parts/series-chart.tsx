@@ -1,11 +1,11 @@
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { call } from "../api.ts";
 import { every } from "../live.ts";
 import { linkTo } from "../place.ts";
+import { MOST_POINTS, type Points, withNewer, withStretch } from "../points.ts";
+import { followSeries } from "../series-feed.ts";
 import { Chart, type Mark } from "./chart.tsx";
-
-type Points = readonly (readonly [number, number])[];
 
 interface SeriesChartProps {
   readonly source: string;
@@ -16,32 +16,35 @@ interface SeriesChartProps {
   readonly isLive: boolean;
 }
 
-const LIMIT = 2_000;
-const EVERY_MS = 1_000;
+/** What the stream left out, as it does for who reads slowly, is there by then. */
+const READ_AGAIN_MS = 10_000;
 
-/** A chart that reads its points by itself. */
+/** A chart that reads its points by itself, and live is told the newest while it is in view. */
 export function SeriesChart({ source, series, marks, aroundMs: [fromMs, toMs], isLive }: SeriesChartProps) {
+  const figure = useRef<HTMLElement>(null);
   const points = useSignal<Points>([]);
   useEffect(() => {
+    let nextMs = Math.round(fromMs);
     const load = async (): Promise<void> => {
-      const last = points.peek().at(-1)?.[0];
-      const since = last === undefined ? Math.round(fromMs) : last + 1;
       const { points: found } = await call("ml.points", {
         source,
         series,
-        fromMs: since,
+        fromMs: nextMs,
         toMs: isLive ? 1e15 : Math.round(toMs),
-        limit: LIMIT,
+        limit: MOST_POINTS,
       });
-      if (found.length > 0)
-        points.value = [...points.peek(), ...found.map(([at, value]) => [at, value] as const)].slice(-LIMIT);
+      nextMs = (found.at(-1)?.[0] ?? nextMs - 1) + 1;
+      points.value = withStretch(
+        points.peek(),
+        found.map(([atMs, value]) => [atMs, value]),
+      );
     };
-    if (isLive) return every(EVERY_MS, load);
-    void load().catch(() => {});
-    return undefined;
+    if (!isLive) return void load().catch(() => {});
+    const ends = [every(READ_AGAIN_MS, load), whileInView(figure.current, () => follow(source, series, points, load))];
+    return () => ends.forEach((end) => end());
   }, [source, series, isLive]);
   return (
-    <figure>
+    <figure ref={figure}>
       <figcaption>
         <a href={linkTo("series", source, series)}>
           {source}/{series}
@@ -50,4 +53,44 @@ export function SeriesChart({ source, series, marks, aroundMs: [fromMs, toMs], i
       <Chart title={`${source}/${series}`} points={points.value} marks={marks} />
     </figure>
   );
+}
+
+/** Draws once a frame, however many points come at once. */
+function follow(source: string, series: string, points: { value: Points; peek(): Points }, load: () => Promise<void>) {
+  let told: (readonly [number, number])[] = [];
+  let frame: number | undefined;
+  const draw = () => {
+    frame = undefined;
+    points.value = withNewer(points.peek(), told);
+    told = [];
+  };
+  const end = followSeries(source, {
+    series,
+    opened: () => void load().catch(() => {}),
+    take(atMs, value) {
+      told.push([atMs, value]);
+      frame ??= requestAnimationFrame(draw);
+    },
+  });
+  return () => {
+    if (frame !== undefined) cancelAnimationFrame(frame);
+    end();
+  };
+}
+
+function whileInView(element: HTMLElement | null, begin: () => () => void): () => void {
+  let end: (() => void) | undefined;
+  const seen = new IntersectionObserver(([entry]) => {
+    if (entry?.isIntersecting === true) {
+      end ??= begin();
+    } else {
+      end?.();
+      end = undefined;
+    }
+  });
+  if (element !== null) seen.observe(element);
+  return () => {
+    seen.disconnect();
+    end?.();
+  };
 }

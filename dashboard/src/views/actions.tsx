@@ -1,11 +1,16 @@
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { toWouldHaveDone } from "#app/cli/would-have-done.ts";
-import { call } from "../api.ts";
-import { ago, causeName, skillName } from "../format.ts";
-import { type Action, actions, incidents, nowMs, refreshActions } from "../live.ts";
+import { howToSettle, skillName } from "#contracts/action-text.ts";
+import { causeName } from "#contracts/cause-text.ts";
+import { call, type Output } from "../api.ts";
+import { ago, percent } from "../format.ts";
+import { type Action, actions, every, incidents, nowMs, refreshActions } from "../live.ts";
 import { Ask } from "../parts/ask.tsx";
 import { Badge } from "../parts/badge.tsx";
 import { Empty } from "../parts/loading.tsx";
 import { Proposal } from "../parts/proposal.tsx";
+import { Table } from "../parts/table.tsx";
 import { linkTo } from "../place.ts";
 import { may } from "../session.ts";
 
@@ -37,6 +42,10 @@ export function ActionsView() {
       <section>
         <h2>Would have been done</h2>
         <Report />
+      </section>
+      <section>
+        <h2>How sure, and how often right</h2>
+        <Calibration />
       </section>
       <section>
         <h2>All</h2>
@@ -72,6 +81,7 @@ function Unknown({ action }: { readonly action: Action }) {
       <p class="quiet">
         {action.reason} <a href={linkTo("incidents", action.incidentId)}>See the incident</a>
       </p>
+      <p class="quiet">{howToSettle(action.id)}</p>
       {may("approve") && (
         <div class="answer">
           <Ask label="It helped" work={settle("helped")} />
@@ -84,40 +94,45 @@ function Unknown({ action }: { readonly action: Action }) {
 }
 
 function Report() {
-  const report = toWouldHaveDone(actions.value ?? [], new Map((incidents.value ?? []).map((one) => [one.id, one])));
-  if (report.length === 0) return <p class="empty">No skill in the mode observe was decided on.</p>;
+  const all = actions.value;
+  const report = all && toWouldHaveDone(all, new Map((incidents.value ?? []).map((one) => [one.id, one])));
+  if (report === undefined || report.length === 0) {
+    return <Empty of={report}>The mode observe kept nothing from being done.</Empty>;
+  }
   return (
-    <div class="wide" role="region" aria-label="Would have been done" tabIndex={0}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Would have done</th>
-            <th scope="col">Rule</th>
-            <th scope="col" class="figure">
-              Times
-            </th>
-            <th scope="col" class="figure">
-              Ended by themselves
-            </th>
-            <th scope="col" class="figure">
-              Open
-            </th>
-            <th scope="col">Last</th>
-          </tr>
-        </thead>
-        <tbody>
-          {report.map((one) => (
-            <tr key={`${one.rule} ${one.skill} ${one.target}`}>
-              <th scope="row">{skillName(one)}</th>
-              <td>{one.rule}</td>
-              <td class="figure">{one.times}</td>
-              <td class="figure">{one.endedByThemselves}</td>
-              <td class="figure">{one.stillOpen}</td>
-              <td>{ago(one.lastAtMs, nowMs.value)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Would have been done"
+      rows={report}
+      keyOf={({ rule, skill, target }) => `${rule} ${skill} ${target}`}
+      columns={[
+        { name: "Would have done", of: skillName },
+        { name: "Rule", of: ({ rule }) => rule },
+        { name: "Times", look: "figure", of: ({ times }) => times },
+        { name: "Ended by themselves", look: "figure", of: ({ endedByThemselves }) => endedByThemselves },
+        { name: "Open", look: "figure", of: ({ stillOpen }) => stillOpen },
+        { name: "Last", of: ({ lastAtMs }) => ago(lastAtMs, nowMs.value) },
+      ]}
+    />
+  );
+}
+
+/** Confidences in causes beside what became of them. */
+function Calibration() {
+  const calibration = useSignal<Output<"cognitive.calibration"> | undefined>(undefined);
+  useEffect(() => every(10_000, async () => void (calibration.value = await call("cognitive.calibration", {}))), []);
+  const said = calibration.value?.bins.filter(({ predictions }) => predictions > 0);
+  if (said === undefined || said.length === 0) return <Empty of={said}>No cause was put to the test yet.</Empty>;
+  return (
+    <Table
+      label="How sure, and how often right"
+      rows={said}
+      keyOf={({ from }) => from}
+      columns={[
+        { name: "Said", of: ({ from, to }) => `${percent(from)} to ${percent(to)}` },
+        { name: "Times", look: "figure", of: ({ predictions }) => predictions },
+        { name: "Sure on average", look: "figure", of: ({ meanConfidence }) => percent(meanConfidence ?? 0) },
+        { name: "Right", look: "figure", of: ({ rightShare }) => percent(rightShare ?? 0) },
+      ]}
+    />
   );
 }

@@ -4,6 +4,7 @@ import { call } from "../api.ts";
 import { percent } from "../format.ts";
 import { type Agent, every, type Organ } from "../live.ts";
 import { Empty } from "../parts/loading.tsx";
+import { Table } from "../parts/table.tsx";
 
 export function AgentsView() {
   const organs = useSignal<readonly Organ[] | undefined>(undefined);
@@ -45,47 +46,26 @@ function Members({
 }) {
   const known = new Map(agents.map((agent) => [agent.id, agent]));
   return (
-    <div class="wide" role="region" aria-label={`Agents of ${organ}`} tabIndex={0}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Agent</th>
-            <th scope="col" class="figure">
-              Capability
-            </th>
-            <th scope="col" class="figure">
-              Succeeded
-            </th>
-            <th scope="col" class="figure">
-              Failed
-            </th>
-            <th scope="col">Roles</th>
-            <th scope="col">By skill</th>
-          </tr>
-        </thead>
-        <tbody>
-          {ids.map((id) => {
-            const agent = known.get(id);
-            return (
-              <tr key={id}>
-                <th scope="row">{id}</th>
-                <td class="figure">{agent === undefined ? "–" : percent(agent.capability)}</td>
-                <td class="figure">{agent?.succeeded ?? 0}</td>
-                <td class="figure">{agent?.failed ?? 0}</td>
-                <td>
-                  {agent === undefined
-                    ? "–"
-                    : `explorer ${percent(agent.roles.E)}, specialist ${percent(agent.roles.S)}, observer ${percent(agent.roles.O)}`}
-                </td>
-                <td>
-                  {(agent?.skills ?? []).map(({ skill, capability }) => `${skill} ${percent(capability)}`).join(", ") ||
-                    "–"}
-                </td>
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label={`Agents of ${organ}`}
+      rows={ids.map((id) => ({ id, agent: known.get(id) }))}
+      keyOf={({ id }) => id}
+      columns={[
+        { name: "Agent", of: ({ id }) => id },
+        { name: "Capability", look: "figure", of: ({ agent }) => agent && percent(agent.capability) },
+        { name: "Succeeded", look: "figure", of: ({ agent }) => agent?.succeeded ?? 0 },
+        { name: "Failed", look: "figure", of: ({ agent }) => agent?.failed ?? 0 },
+        { name: "Roles", of: ({ agent }) => agent && rolesText(agent) },
+        { name: "By skill", of: ({ agent }) => agent && skillsText(agent) },
+      ]}
+    />
   );
+}
+
+function rolesText({ roles: { E, S, O } }: Agent): string {
+  return `explorer ${percent(E)}, specialist ${percent(S)}, observer ${percent(O)}`;
+}
+
+function skillsText({ skills }: Agent): string {
+  return skills.map(({ skill, capability }) => `${skill} ${percent(capability)}`).join(", ");
 }

@@ -1,8 +1,10 @@
 /** One incident: what happened, why, what was done, and whether it helped. */
 import { useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { howToSettle, skillName } from "#contracts/action-text.ts";
+import { causeName } from "#contracts/cause-text.ts";
 import { call } from "../api.ts";
-import { causeName, clock, day, percent, skillName } from "../format.ts";
+import { clock, day, percent } from "../format.ts";
 import { type Action, type IncidentDetail, incidents } from "../live.ts";
 import { Ask } from "../parts/ask.tsx";
 import { Badge } from "../parts/badge.tsx";
@@ -12,6 +14,8 @@ import { linkTo } from "../place.ts";
 import { may } from "../session.ts";
 
 const MOST_CHARTS = 4;
+/** Less is shown as 0 %. */
+const LEAST_CONFIDENCE = 0.005;
 
 export function IncidentView({ id }: { readonly id: string }) {
   const detail = useSignal<IncidentDetail | undefined>(undefined);
@@ -65,7 +69,7 @@ function Why({ incident }: { readonly incident: IncidentDetail }) {
   const { diagnosis, cause } = incident;
   if (diagnosis === null) return null;
   const most = Math.max(1, ...diagnosis.cause.reasons.map(({ weight }) => Math.abs(weight)));
-  const others = diagnosis.alternatives.slice(0, 4);
+  const others = diagnosis.alternatives.filter(({ confidence }) => confidence >= LEAST_CONFIDENCE).slice(0, 4);
   return (
     <section>
       <h2>Why</h2>
@@ -119,6 +123,7 @@ function Done({ actions }: { readonly actions: readonly Action[] }) {
               {action.predictedDeltaE === null ? "" : `Expected ΔE ${action.predictedDeltaE.toFixed(2)}`}
               {action.measuredDeltaE === null ? "" : `, measured ${action.measuredDeltaE.toFixed(2)}`}
             </span>
+            {action.state === "unknown" && <p class="quiet">{howToSettle(action.id)}</p>}
           </li>
         ))}
       </ul>

@@ -1,12 +1,18 @@
 /** Who calls whom, and what is burning. */
 import { Graph as Layout, layout } from "@dagrejs/dagre";
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { number } from "../format.ts";
 import { type Graph, graph, incidents } from "../live.ts";
 import { Empty } from "../parts/loading.tsx";
+import { ServiceName } from "../parts/service-name.tsx";
+import { Table } from "../parts/table.tsx";
 
 const NODE = { width: 168, height: 76 };
+/** Of a name, in a node; the table has the whole. */
+const MOST_LETTERS = 20;
 const MARGIN = 8;
+/** Where it is read from top to bottom, so that two services beside each other are seen whole. */
+const NARROW = matchMedia("(max-width: 700px)");
 
 export function MapView() {
   const current = graph.value;
@@ -18,13 +24,14 @@ export function MapView() {
     <>
       <h1>Map</h1>
       <p class="quiet">
-        Calls of the newest ten seconds, as the hosts count them. A service's own time is without what it waits for.
+        Calls of the newest ten seconds, as the hosts count them. A service's own time is without what it waits for. Red
+        is what is to blame for an open incident, amber what takes half as long again as before by itself.
       </p>
       <Empty of={services}>You have deployed no service of your own yet: seedcore deploy FOLDER</Empty>
       {current !== undefined && services !== undefined && services.length > 0 && (
         <>
           <Drawing graph={{ ...current, services }} blamed={blamed} />
-          <Edges graph={{ ...current, services }} />
+          <Edges graph={{ ...current, services }} blamed={blamed} />
         </>
       )}
     </>
@@ -40,8 +47,9 @@ interface Placed {
 
 const edgeKey = ({ from, to }: { readonly from: string; readonly to: string }): string => `${from} → ${to}`;
 
-function placeAll(names: readonly string[], edges: readonly { readonly from: string; readonly to: string }[]): Placed {
-  const plan = new Layout().setGraph({ rankdir: "LR", nodesep: 24, ranksep: 72, marginx: MARGIN, marginy: MARGIN });
+function placeAll(names: readonly string[], edges: Graph["edges"], isNarrow: boolean): Placed {
+  const shape = isNarrow ? { rankdir: "TB", nodesep: 12, ranksep: 48 } : { rankdir: "LR", nodesep: 24, ranksep: 72 };
+  const plan = new Layout().setGraph({ ...shape, marginx: MARGIN, marginy: MARGIN });
   plan.setDefaultEdgeLabel(() => ({}));
   for (const name of names) plan.setNode(name, { ...NODE });
   for (const { from, to } of edges) if (plan.hasNode(from) && plan.hasNode(to)) plan.setEdge(from, to);
@@ -57,16 +65,26 @@ function placeAll(names: readonly string[], edges: readonly { readonly from: str
   };
 }
 
-function Drawing({
-  graph: { services, edges },
-  blamed,
-}: {
+function useIsNarrow(): boolean {
+  const [isNarrow, setIsNarrow] = useState(NARROW.matches);
+  useEffect(() => {
+    const changed = () => setIsNarrow(NARROW.matches);
+    NARROW.addEventListener("change", changed);
+    return () => NARROW.removeEventListener("change", changed);
+  }, []);
+  return isNarrow;
+}
+
+interface Shown {
   readonly graph: Graph;
   readonly blamed: ReadonlySet<string>;
-}) {
+}
+
+function Drawing({ graph: { services, edges }, blamed }: Shown) {
   const names = services.map(({ service }) => service);
   const shape = `${names.join()} ${edges.map(edgeKey).join()}`;
-  const placed = useMemo(() => placeAll(names, edges), [shape]);
+  const isNarrow = useIsNarrow();
+  const placed = useMemo(() => placeAll(names, edges, isNarrow), [shape, isNarrow]);
   return (
     <div class="wide" role="region" aria-label="Drawing of the calls" tabIndex={0}>
       <svg
@@ -106,14 +124,14 @@ function Drawing({
             >
               <rect width={NODE.width} height={NODE.height} rx="6" />
               <text x="12" y="22" class="title">
-                {service}
+                {service.length > MOST_LETTERS ? `${service.slice(0, MOST_LETTERS - 1)}…` : service}
               </text>
               <text x="12" y="42">
                 {number(now.requestsPerS)}/s · {number(now.selfLatencyMs)} ms own
               </text>
               <text x="12" y="61">
-                {isBlamed ? "to blame · " : ""}
-                {number(now.errorsPerS)} errors/s · {replicas.ready}/{replicas.wanted}
+                {number(now.errorsPerS)} errors/s ·{" "}
+                {isBlamed ? "to blame" : `${replicas.ready} of ${replicas.wanted} ready`}
               </text>
             </g>
           );
@@ -123,52 +141,34 @@ function Drawing({
   );
 }
 
-function Edges({ graph: { services, edges } }: { readonly graph: Graph }) {
+function Edges({ graph: { services, edges }, blamed }: Shown) {
   return (
     <section>
       <h2>In figures</h2>
-      <div class="wide" role="region" aria-label="Calls in figures" tabIndex={0}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Service</th>
-              <th scope="col" class="figure">
-                Calls/s
-              </th>
-              <th scope="col" class="figure">
-                Own errors/s
-              </th>
-              <th scope="col" class="figure">
-                Own time, ms
-              </th>
-              <th scope="col" class="figure">
-                Before, ms
-              </th>
-              <th scope="col">Calls</th>
-            </tr>
-          </thead>
-          <tbody>
-            {services.map(({ service, now, before }) => (
-              <tr key={service}>
-                <th scope="row">{service}</th>
-                <td class="figure">{number(now.requestsPerS)}</td>
-                <td class="figure">{number(now.selfErrorsPerS)}</td>
-                <td class="figure">{number(now.selfLatencyMs)}</td>
-                <td class="figure">{number(before.selfLatencyMs)}</td>
-                <td>
-                  {edges
-                    .filter(({ from }) => from === service)
-                    .map(
-                      ({ to, now: { callsPerS, errorsPerS } }) =>
-                        `${to} (${number(callsPerS)}/s${errorsPerS > 0 ? `, ${number(errorsPerS)} errors/s` : ""})`,
-                    )
-                    .join(", ")}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        label="Calls in figures"
+        rows={services}
+        keyOf={({ service }) => service}
+        columns={[
+          { name: "Service", of: ({ service }) => <ServiceName name={service} isBlamed={blamed.has(service)} /> },
+          { name: "Calls/s", look: "figure", of: ({ now }) => number(now.requestsPerS) },
+          { name: "Own errors/s", look: "figure", of: ({ now }) => number(now.selfErrorsPerS) },
+          { name: "Own time, ms", look: "figure", of: ({ now }) => number(now.selfLatencyMs) },
+          { name: "Before, ms", look: "figure", of: ({ before }) => number(before.selfLatencyMs) },
+          {
+            name: "Calls",
+            of: ({ service }) =>
+              edges
+                .filter(({ from }) => from === service)
+                .map(edgeText)
+                .join(", "),
+          },
+        ]}
+      />
     </section>
   );
+}
+
+function edgeText({ to, now: { callsPerS, errorsPerS } }: Graph["edges"][number]): string {
+  return `${to} (${number(callsPerS)}/s${errorsPerS > 0 ? `, ${number(errorsPerS)} errors/s` : ""})`;
 }

@@ -1,9 +1,12 @@
+import type { Output } from "../api.ts";
+import { ago, number } from "../format.ts";
+import { actions, graph, incidents, nowMs, status } from "../live.ts";
 import { Badge } from "../parts/badge.tsx";
 import { IncidentList } from "../parts/incident-list.tsx";
 import { Empty } from "../parts/loading.tsx";
 import { Proposal } from "../parts/proposal.tsx";
-import { ago, number } from "../format.ts";
-import { actions, graph, incidents, nowMs, status } from "../live.ts";
+import { ServiceName } from "../parts/service-name.tsx";
+import { Table } from "../parts/table.tsx";
 
 const RECENT = 5;
 
@@ -60,60 +63,42 @@ function Services() {
     <>
       <Empty of={rows}>No host runs.</Empty>
       {rows !== undefined && rows.length > 0 && (
-        <div class="wide" role="region" aria-label="Services" tabIndex={0}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Service</th>
-                <th scope="col">Host</th>
-                <th scope="col">Replicas</th>
-                <th scope="col" class="figure">
-                  Calls/s
-                </th>
-                <th scope="col" class="figure">
-                  Errors/s
-                </th>
-                <th scope="col" class="figure">
-                  Latency, ms
-                </th>
-                <th scope="col" class="figure">
-                  Memory, MB
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map(({ host, service }) => {
-                const now = figures.get(service)?.now;
-                const bytes = host.replicas.reduce((sum, { residentBytes }) => sum + (residentBytes ?? 0), 0);
-                return (
-                  <tr key={`${host.name}/${service}`}>
-                    <th scope="row">
-                      {service} {blamed.has(service) && <span class="badge bad">to blame</span>}
-                    </th>
-                    <td>{host.name}</td>
-                    <td class="states">
-                      {host.replicas.map(({ id, state, restarts, reason }) => (
-                        <span
-                          key={id}
-                          title={`${id}${restarts > 0 ? `, restarted ${restarts} times` : ""}${reason === null ? "" : `: ${reason}`}`}
-                        >
-                          <Badge of={state} />
-                        </span>
-                      ))}
-                    </td>
-                    <td class="figure">{number(now?.requestsPerS)}</td>
-                    <td class="figure">{number(now?.errorsPerS)}</td>
-                    <td class="figure">{number(now?.latencyMs)}</td>
-                    <td class="figure">{bytes === 0 ? "–" : Math.round(bytes / MEGABYTE)}</td>
-                  </tr>
-                );
-              })}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          label="Services"
+          rows={rows}
+          keyOf={({ host, service }) => `${host.name}/${service}`}
+          columns={[
+            {
+              name: "Service",
+              of: ({ service }) => <ServiceName name={service} isBlamed={blamed.has(service)} />,
+            },
+            { name: "Host", of: ({ host }) => host.name },
+            { name: "Replicas", look: "states", of: ({ host }) => host.replicas.map(replicaBadge) },
+            { name: "Calls/s", look: "figure", of: ({ service }) => number(figures.get(service)?.now.requestsPerS) },
+            { name: "Errors/s", look: "figure", of: ({ service }) => number(figures.get(service)?.now.errorsPerS) },
+            { name: "Latency, ms", look: "figure", of: ({ service }) => number(figures.get(service)?.now.latencyMs) },
+            { name: "Memory, MB", look: "figure", of: ({ host }) => megabytesOf(host) },
+          ]}
+        />
       )}
     </>
   );
+}
+
+type Host = Output<"telemetry.status">["hosts"][number];
+
+function replicaBadge({ id, state, restarts, reason }: Host["replicas"][number]) {
+  const again = restarts > 0 ? `, restarted ${restarts} times` : "";
+  return (
+    <span key={id} title={`${id}${again}${reason === null ? "" : `: ${reason}`}`}>
+      <Badge of={state} />
+    </span>
+  );
+}
+
+function megabytesOf({ replicas }: Host): number | string {
+  const bytes = replicas.reduce((sum, { residentBytes }) => sum + (residentBytes ?? 0), 0);
+  return bytes === 0 ? "–" : Math.round(bytes / MEGABYTE);
 }
 
 function Sources() {

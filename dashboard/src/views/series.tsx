@@ -17,6 +17,7 @@ const SHOWN_MS = 10 * 60_000;
 const SPARK_POINTS = 120;
 const EVERY_MS = 1_000;
 const MOST_INCIDENTS = 5;
+const BY_NAME = new Intl.Collator("en", { numeric: true });
 
 export function SeriesView({
   source,
@@ -92,7 +93,9 @@ function Rows({ source }: { readonly source: string }) {
     [source],
   );
   const wanted = text.toLowerCase();
-  const found = all.value?.filter(({ name }) => name.toLowerCase().includes(wanted));
+  const found = all.value
+    ?.filter(({ name }) => name.toLowerCase().includes(wanted))
+    .sort((a, b) => BY_NAME.compare(a.name, b.name));
   return (
     <section>
       <input
@@ -102,6 +105,7 @@ function Rows({ source }: { readonly source: string }) {
         value={text}
         onInput={({ currentTarget }) => setText(currentTarget.value)}
       />
+      <p class="quiet">Each with its newest value, and how unusual that is, from 0 to 1.</p>
       <Empty of={found}>{text === "" ? "This source has no series." : `Nothing with “${text}”.`}</Empty>
       <ul class="rows series">
         {(found ?? []).map((one) => (

@@ -2,13 +2,14 @@
 import { systemClock } from "#core/clock.ts";
 import { isServiceError } from "#core/service-error.ts";
 import { toDatabasePlace } from "#runtime/storage/database-url.ts";
+import { formatDuration } from "#core/duration.ts";
 import { loadConfig } from "../config.ts";
 import type { Home } from "../home.ts";
 import { openCluster } from "../ray/cluster.ts";
 import { findRayDoor } from "../ray/ray-door.ts";
 import { type RaySettings, resolveRaySettings } from "../ray/ray-settings.ts";
 import type { Finding } from "./diagnose.ts";
-import { formatDuration, plural } from "./format.ts";
+import { plural } from "./format.ts";
 
 export async function* diagnoseRay(home: Home, address: string): AsyncGenerator<Finding> {
   const { namespace } = home;
@@ -27,7 +28,10 @@ export async function* diagnoseRay(home: Home, address: string): AsyncGenerator<
           todo: "Start the head with RAY_AUTH_MODE=token (docs/ray.md).",
         }
       : { check: "ray token", state: "ok", text: "The cluster wants a token and takes ours." };
-    yield await nodesFinding(home, cluster.nodes);
+    yield await nodesFinding(
+      home,
+      cluster.nodes.map(({ address }) => address),
+    );
     yield await organismFinding(settings, namespace);
   } catch (error) {
     if (!isServiceError(error)) throw error;

@@ -3,11 +3,12 @@ import { accessSync, constants, existsSync, readdirSync, readFileSync, statfsSyn
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { whyTaken } from "#runtime/engine/embedded/port-owner.ts";
+import { formatDuration } from "#core/duration.ts";
 import { ConfigError, loadConfig, loadConnectSettings } from "../config.ts";
 import type { Home } from "../home.ts";
 import { isRunning, readRunFile, type RunFile } from "../run-file.ts";
 import { SEEDCORE_VERSION } from "../version.ts";
-import { formatAgo, formatBytes, formatDuration, formatTime } from "./format.ts";
+import { formatAgo, formatBytes, formatTime } from "./format.ts";
 
 export interface Finding {
   readonly check: string;

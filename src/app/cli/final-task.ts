@@ -1,4 +1,4 @@
-import type { Task } from "#contracts/coordinator.ts";
+import type { Task } from "#contracts/task.ts";
 
 /** Whether nothing will happen to it any more. */
 export function isFinal({ state }: Pick<Task, "state">): boolean {

@@ -1,19 +1,10 @@
 /** Numbers and times for people. Times are UTC, as in the files they are compared with. */
+import { formatDuration } from "#core/duration.ts";
 
 /** `2026-11-23 23:07:05Z`; with milliseconds only where there are some. */
 export function formatTime(timeMs: number): string {
   if (!Number.isFinite(timeMs) || Math.abs(timeMs) > 8.64e15) return "?";
   return new Date(timeMs).toISOString().replace("T", " ").replace(".000Z", "Z");
-}
-
-/** `12 s`, `3 min`, `5.2 h`, `8 days`. */
-export function formatDuration(ms: number): string {
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  const seconds = ms / 1_000;
-  if (seconds < 90) return `${seconds < 10 ? round(seconds, 1) : Math.round(seconds)} s`;
-  if (seconds < 5_400) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 172_800) return `${round(seconds / 3_600, 1)} h`;
-  return `${Math.round(seconds / 86_400)} days`;
 }
 
 export function formatAgo(timeMs: number | null, nowMs: number): string {
@@ -38,6 +29,11 @@ export function formatValue(value: number): string {
   const size = Math.abs(value);
   if (size >= 1e15 || size < 1e-6) return value.toExponential(3);
   return String(Number(value.toPrecision(Math.max(5, Math.ceil(Math.log10(size))))));
+}
+
+/** `70 %`, `–` where nothing is known. */
+export function formatShare(share: number | null): string {
+  return share === null ? "–" : `${Math.round(100 * share)} %`;
 }
 
 export function formatBytes(bytes: number | null): string {

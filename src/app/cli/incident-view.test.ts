@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
-import type { Task } from "#contracts/coordinator.ts";
-import { toCause, toTaskLine } from "./incident-view.ts";
+import type { Action } from "#contracts/action.ts";
+import type { Task } from "#contracts/task.ts";
+import { toActionLines, toCause, toTaskLine } from "./incident-view.ts";
 
 const task = { type: "notify", state: "queued", agent: null, error: null, createdAtMs: 0, updatedAtMs: 24 } as Task;
 
@@ -18,4 +19,24 @@ it("says how sure a cause is, and of an unknown one only that", () => {
   expect(toCause({ service: "cart", kind: "latency", confidence: 0.987 })).toBe("latency of cart, 99 % sure");
   expect(toCause({ service: null, kind: "load", confidence: 0.5 })).toBe("load, 50 % sure");
   expect(toCause({ service: null, kind: "unknown", confidence: 1 })).toBe("not known");
+});
+
+// "unknown" alone left whoever read it to look for the command, and nothing more is done to its target until it is given.
+it("says of an action whose outcome is unknown how to settle it", () => {
+  const action = {
+    id: "act_1",
+    skill: "restart-host",
+    target: "cart",
+    state: "unknown",
+    reason: "Nobody saw how its task ended.",
+    predictedDeltaE: -0.5,
+    measuredDeltaE: null,
+  } as Action;
+  expect(toActionLines(action)).toEqual([
+    "restart-host of cart: unknown. Nobody saw how its task ended. ΔE -0.50 expected",
+    "Look, then say what became of it (helped, useless or failed): seedcore settle act_1 --outcome OUTCOME",
+  ]);
+  expect(toActionLines({ ...action, target: "", state: "helped", reason: "Routine.", measuredDeltaE: -0.25 })).toEqual([
+    "restart-host: helped. Routine. ΔE -0.50 expected, -0.25 measured",
+  ]);
 });

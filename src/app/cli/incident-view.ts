@@ -1,14 +1,19 @@
 /** One incident with its whole story and its series, for a terminal. */
 import type { z } from "zod";
-import type { IncidentDetail } from "#contracts/coordinator.ts";
+import type { Action } from "#contracts/action.ts";
+import { howToSettle, skillName } from "#contracts/action-text.ts";
+import { causeName } from "#contracts/cause-text.ts";
+import type { IncidentDetail } from "#contracts/incident.ts";
 import type { Crossing } from "#contracts/ml.ts";
+import { formatDuration } from "#core/duration.ts";
 import type { Connection } from "../connect.ts";
 import { drawChart } from "./chart.ts";
 import { CliError } from "./cli-error.ts";
+import { asTyped } from "./command-name.ts";
 import type { CommandContext } from "./context.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { isFinal } from "./final-task.ts";
-import { formatDuration, formatTime, formatValue } from "./format.ts";
+import { formatShare, formatTime, formatValue } from "./format.ts";
 import type { Output } from "./output.ts";
 
 type Detail = z.output<typeof IncidentDetail>;
@@ -83,8 +88,7 @@ function printDiagnosis(output: Output, { diagnosis }: Detail): void {
     printWrapped(output, `${weight >= 0 ? "+" : "-"}${Math.abs(weight).toFixed(1)}  `, text);
   }
   for (const other of alternatives.slice(0, 3)) {
-    const what = other.service === null ? other.kind : `${other.kind} of ${other.service}`;
-    printWrapped(output, "or    ", `${what}, ${percent(other.confidence)}`);
+    printWrapped(output, "or    ", `${causeName(other)}, ${formatShare(other.confidence)}`);
   }
   for (const text of missing) printWrapped(output, "?     ", text);
 }
@@ -94,15 +98,16 @@ function printActionsOf(output: Output, { actions }: Detail): void {
   if (risky.length === 0) return;
   output.line();
   output.line(output.style("bold", "What was decided"));
-  for (const { skill, target, state, reason, predictedDeltaE, measuredDeltaE } of risky) {
-    const energy = predictedDeltaE === null ? "" : ` ΔE ${predictedDeltaE.toFixed(2)} expected`;
-    const measured = measuredDeltaE === null ? "" : `, ${measuredDeltaE.toFixed(2)} measured`;
-    printWrapped(
-      output,
-      "",
-      `${skill}${target === "" ? "" : ` of ${target}`}: ${state}. ${reason}${energy}${measured}`,
-    );
-  }
+  for (const line of risky.flatMap(toActionLines)) printWrapped(output, "", asTyped(line));
+}
+
+/** What was decided, and what a person is to do about it where nobody knows what became of it. */
+export function toActionLines(action: Action): string[] {
+  const { id, state, reason, predictedDeltaE, measuredDeltaE } = action;
+  const energy = predictedDeltaE === null ? "" : ` ΔE ${predictedDeltaE.toFixed(2)} expected`;
+  const measured = measuredDeltaE === null ? "" : `, ${measuredDeltaE.toFixed(2)} measured`;
+  const line = `${skillName(action)}: ${state}. ${reason}${energy}${measured}`;
+  return state === "unknown" ? [line, howToSettle(id)] : [line];
 }
 
 function printWrapped(output: Output, head: string, text: string): void {
@@ -112,12 +117,10 @@ function printWrapped(output: Output, head: string, text: string): void {
 }
 
 /** Of what is not known nobody is sure. */
-export function toCause({ service, kind, confidence }: NonNullable<Detail["cause"]>): string {
-  if (kind === "unknown") return "not known";
-  return `${service === null ? kind : `${kind} of ${service}`}, ${percent(confidence)} sure`;
+export function toCause(cause: NonNullable<Detail["cause"]>): string {
+  const name = causeName(cause);
+  return cause.kind === "unknown" ? name : `${name}, ${formatShare(cause.confidence)} sure`;
 }
-
-const percent = (share: number): string => `${Math.round(100 * share)} %`;
 
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];

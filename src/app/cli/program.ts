@@ -1,5 +1,5 @@
 /** The command line: names, arguments, options and examples. What a command does is in `commands/`, loaded when called. */
-import type { ActionState } from "#contracts/coordinator.ts";
+import type { ActionState } from "#contracts/action.ts";
 import { Command, Option } from "commander";
 import { SEEDCORE_VERSION } from "../version.ts";
 import type { CommandModule, Invocation } from "./context.ts";
@@ -12,11 +12,10 @@ export function createProgram(run: Runner, json: boolean): Command {
     .description("Watches series, notices what is not routine, and acts on it.")
     .version(SEEDCORE_VERSION, "-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
-    .helpCommand("help [command]", "print help for a command")
     .enablePositionalOptions()
     .exitOverride()
     // Descriptions are wrapped beside their terms on 80 columns too.
-    .configureHelp({ minWidthToWrap: 20 })
+    .configureHelp({ minWidthToWrap: 20, subcommandTerm })
     .configureOutput({
       outputError: (text, write) =>
         write(json ? `${JSON.stringify(toUsageProblem(text))}\n` : `${text}  ${USAGE_HELP}\n`),
@@ -49,6 +48,7 @@ Environment: SEEDCORE_HOME, SEEDCORE_NS, SEEDCORE_PORT, NO_COLOR, SEEDCORE_DEBUG
       await run(load, { args: command.args, options });
     });
 
+  program.commandsGroup("Running the organism:").helpCommand("help [command]", "Print help for a command.");
   calls(
     define(program, "up", "Start the organism and stay with it until Ctrl-C; on a Ray cluster, deploy it.", [
       "seedcore up",
@@ -67,6 +67,35 @@ Environment: SEEDCORE_HOME, SEEDCORE_NS, SEEDCORE_PORT, NO_COLOR, SEEDCORE_DEBUG
     () => import("./commands/down.ts"),
   );
   calls(
+    define(program, "status", "Show hosts, sources, tasks and incidents.", [
+      "seedcore status",
+      "seedcore status --json",
+    ]),
+    () => import("./commands/status.ts"),
+  );
+  calls(
+    define(program, "logs [host]", "Print the hosts' logs.", ["seedcore logs", "seedcore logs core -f --level warn"])
+      .option("-f, --follow", "go on as lines are written")
+      .option("-n, --lines <count>", "how many of the newest lines", "50")
+      .addOption(new Option("--level <level>", "leave out lesser ones").choices(["debug", "info", "warn", "error"])),
+    () => import("./commands/logs.ts"),
+  );
+  calls(
+    define(program, "doctor", "Check this machine and the organism's files, and say what to do.", ["seedcore doctor"]),
+    () => import("./commands/doctor.ts"),
+  );
+
+  program.commandsGroup("Your services:");
+  calls(
+    define(program, "deploy [folder]", "Run a service of one's own beside the built-in ones; again replaces it.", [
+      "seedcore deploy ./greeter",
+      "seedcore deploy --remove greeter",
+    ])
+      .option("--timeout <duration>", "how long it may take to be ready (default: 60s, on Ray 180s)")
+      .option("--remove <host>", "stop and forget one that was deployed"),
+    () => import("./commands/deploy.ts"),
+  );
+  calls(
     define(program, "rollout <host>", "Give a new version of a host the calls step by step; errors take it back.", [
       "seedcore rollout ml --to v2",
       "seedcore rollout ml --to v2 --from ../next/dist --steps 5,25,100 --every 5m",
@@ -82,12 +111,37 @@ Environment: SEEDCORE_HOME, SEEDCORE_NS, SEEDCORE_PORT, NO_COLOR, SEEDCORE_DEBUG
     () => import("./commands/rollout.ts"),
   );
   calls(
-    define(program, "status", "Show hosts, sources, tasks and incidents.", [
-      "seedcore status",
-      "seedcore status --json",
+    define(program, "rollback <host>", "Put the previous version of a host in the place of the present one.", [
+      "seedcore rollback greeter",
     ]),
-    () => import("./commands/status.ts"),
+    () => import("./commands/rollback.ts"),
   );
+  calls(
+    define(program, "scale <host> <replicas>", "Set how many replicas of a host run.", ["seedcore scale greeter 2"]),
+    () => import("./commands/scale.ts"),
+  );
+  calls(
+    define(program, "restart <host>", "Replace every replica of a host, one by one, new before old.", [
+      "seedcore restart greeter",
+    ]),
+    () => import("./commands/restart.ts"),
+  );
+  calls(
+    define(program, "call [procedure] [input...]", "Call any procedure of a service; without one, list them.", [
+      "seedcore call",
+      "seedcore call ml.sources",
+      `seedcore call coordinator.listTasks '{"state":"failed"}'`,
+      "seedcore call telemetry.scaleHost --host ml --replicas 2",
+      "seedcore call ml.ingest --help",
+    ])
+      .helpOption(false)
+      .passThroughOptions()
+      .allowUnknownOption(),
+    () => import("./commands/call.ts"),
+  );
+  defineTask(program, define, calls);
+
+  program.commandsGroup("What it watches:");
   calls(
     define(
       program,
@@ -117,14 +171,11 @@ Environment: SEEDCORE_HOME, SEEDCORE_NS, SEEDCORE_PORT, NO_COLOR, SEEDCORE_DEBUG
     () => import("./commands/watch.ts"),
   );
   calls(
-    define(program, "detect <file...>", "Score CSV files without an organism.", [
-      "seedcore detect requests.csv",
-      "seedcore detect --out results data/*.csv",
-    ])
-      .option("-o, --out <dir>", "write timestamp,value,anomaly_score files in the layout of NAB's results")
-      .option("--minimum-change <value>", "change of the values that matters; smaller ones are never reported")
-      .option("--check", "exit with 4 when something was noticed"),
-    () => import("./commands/detect.ts"),
+    define(program, "sources [action] [name]", "List the long-lived sources, or remove one.", [
+      "seedcore sources",
+      "seedcore sources remove shop-prometheus",
+    ]),
+    () => import("./commands/sources.ts"),
   );
   calls(
     define(program, "event <text>", "Record a change, such as a deploy; incidents near it show it.", [
@@ -135,6 +186,18 @@ Environment: SEEDCORE_HOME, SEEDCORE_NS, SEEDCORE_PORT, NO_COLOR, SEEDCORE_DEBUG
       .option("--at <time>", "when, ISO 8601; now when left out"),
     () => import("./commands/event.ts"),
   );
+  calls(
+    define(program, "detect <file...>", "Score CSV files without an organism.", [
+      "seedcore detect requests.csv",
+      "seedcore detect --out results data/*.csv",
+    ])
+      .option("-o, --out <dir>", "write timestamp,value,anomaly_score files in the layout of NAB's results")
+      .option("--minimum-change <value>", "change of the values that matters; smaller ones are never reported")
+      .option("--check", "exit with 4 when something was noticed"),
+    () => import("./commands/detect.ts"),
+  );
+
+  program.commandsGroup("What it noticed and did:");
   calls(
     define(program, "incidents", "List incidents, show one with its whole story, or say whether it was one.", [
       "seedcore incidents",
@@ -161,25 +224,27 @@ Environment: SEEDCORE_HOME, SEEDCORE_NS, SEEDCORE_PORT, NO_COLOR, SEEDCORE_DEBUG
     () => import("./commands/actions.ts"),
   );
   calls(
-    define(program, "report", "What would have been done in the mode observe, and whether it was needed.", [
-      "seedcore report",
-    ]),
-    () => import("./commands/report.ts"),
-  );
-  calls(
-    define(program, "rollback <host>", "Put the previous version of a host in the place of the present one.", [
-      "seedcore rollback greeter",
-    ]),
-    () => import("./commands/rollback.ts"),
+    define(program, "graph", "Who calls whom among your own services, and what is to blame.", ["seedcore graph"]),
+    () => import("./commands/graph.ts"),
   );
   calls(
     define(program, "agents", "The organs, their agents, and what those have learned to do.", ["seedcore agents"]),
     () => import("./commands/agents.ts"),
   );
   calls(
-    define(program, "graph", "Who calls whom among your own services, and what is to blame.", ["seedcore graph"]),
-    () => import("./commands/graph.ts"),
+    define(program, "report", "What would have been done in the mode observe, and whether it was needed.", [
+      "seedcore report",
+    ]),
+    () => import("./commands/report.ts"),
   );
+  calls(
+    define(program, "calibration", "How sure of causes the organism was, and how often it was right.", [
+      "seedcore calibration",
+    ]),
+    () => import("./commands/calibration.ts"),
+  );
+
+  program.commandsGroup("What you decide:");
   calls(
     define(program, "approve [id]", "Approve or reject what was proposed; without an id, list what waits.", [
       "seedcore approve",
@@ -189,6 +254,15 @@ Environment: SEEDCORE_HOME, SEEDCORE_NS, SEEDCORE_PORT, NO_COLOR, SEEDCORE_DEBUG
       .option("--reject", "do not do it")
       .option("--reason <text>", "why, for the record", ""),
     () => import("./commands/approve.ts"),
+  );
+  calls(
+    define(program, "settle [id]", "Say what became of an action; without an id, list those of which nobody knows.", [
+      "seedcore settle",
+      "seedcore settle act_01k… --outcome helped",
+    ]).addOption(
+      new Option("--outcome <outcome>", "failed is one that was not done").choices(["helped", "useless", "failed"]),
+    ),
+    () => import("./commands/settle.ts"),
   );
   calls(
     define(program, "policy [test] [file]", "Show what is done about incidents, or try a policy on past ones.", [
@@ -218,47 +292,12 @@ Environment: SEEDCORE_HOME, SEEDCORE_NS, SEEDCORE_PORT, NO_COLOR, SEEDCORE_DEBUG
       .option("--reason <text>", "why", ""),
     () => import("./commands/silence.ts"),
   );
-  defineTask(program, define, calls);
-  calls(
-    define(program, "sources [action] [name]", "List the long-lived sources, or remove one.", [
-      "seedcore sources",
-      "seedcore sources remove shop-prometheus",
-    ]),
-    () => import("./commands/sources.ts"),
-  );
-  calls(
-    define(program, "call [procedure] [input...]", "Call any procedure of a service; without one, list them.", [
-      "seedcore call",
-      "seedcore call ml.sources",
-      `seedcore call coordinator.listTasks '{"state":"failed"}'`,
-      "seedcore call telemetry.scaleHost --host ml --replicas 2",
-      "seedcore call ml.ingest --help",
-    ])
-      .helpOption(false)
-      .passThroughOptions()
-      .allowUnknownOption(),
-    () => import("./commands/call.ts"),
-  );
-  calls(
-    define(program, "deploy [folder]", "Run a service of one's own beside the built-in ones; again replaces it.", [
-      "seedcore deploy ./greeter",
-      "seedcore deploy --remove greeter",
-    ]).option("--remove <host>", "stop and forget one that was deployed"),
-    () => import("./commands/deploy.ts"),
-  );
-  calls(
-    define(program, "logs [host]", "Print the hosts' logs.", ["seedcore logs", "seedcore logs core -f --level warn"])
-      .option("-f, --follow", "go on as lines are written")
-      .option("-n, --lines <count>", "how many of the newest lines", "50")
-      .addOption(new Option("--level <level>", "leave out lesser ones").choices(["debug", "info", "warn", "error"])),
-    () => import("./commands/logs.ts"),
-  );
-  calls(
-    define(program, "doctor", "Check this machine and the organism's files, and say what to do.", ["seedcore doctor"]),
-    () => import("./commands/doctor.ts"),
-  );
   return program;
 }
+
+/** Of a command in the list, without the options that all have. */
+const subcommandTerm = (command: Command): string =>
+  `${command.name()} ${command.usage()}`.replace(" [options]", "").trimEnd();
 
 const USAGE_HELP = "Run with --help for the options and an example.";
 

@@ -1,5 +1,6 @@
+import { formatDuration } from "#core/duration.ts";
 import { describe, expect, it } from "vitest";
-import { formatBytes, formatCount, formatDuration, formatTime, formatValue, plural } from "./format.ts";
+import { formatBytes, formatCount, formatTime, formatValue, plural } from "./format.ts";
 import { formatLogLine, isAtLeast } from "./log-line.ts";
 import { createOutput, type Stream } from "./output.ts";
 import { createProgress } from "./progress.ts";

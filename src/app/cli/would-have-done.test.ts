@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Action } from "#contracts/coordinator.ts";
+import type { Action } from "#contracts/action.ts";
 import { toWouldHaveDone } from "./would-have-done.ts";
 
 const action = (incidentId: string, more: Partial<Action> = {}) =>
@@ -9,6 +9,7 @@ const action = (incidentId: string, more: Partial<Action> = {}) =>
     skill: "restart-host",
     target: "cart",
     state: "observed",
+    wouldBegin: (more.state ?? "observed") === "observed",
     createdAtMs: 1,
     ...more,
   }) as Action;
@@ -46,4 +47,9 @@ it("sums up what would have been done, and tells what ended by itself from what 
     expect.objectContaining({ target: "stock", times: 1, endedByThemselves: 1, stillOpen: 0 }),
   ]);
   expect(toWouldHaveDone([action("inc_9", { state: "helped" })], states)).toEqual([]);
+});
+
+// Maintenance would have held it back in the mode act, too.
+it("leaves out what something else than its mode kept from being done", () => {
+  expect(toWouldHaveDone([action("inc_1", { wouldBegin: false })], new Map())).toEqual([]);
 });

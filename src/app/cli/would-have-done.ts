@@ -1,5 +1,6 @@
 /** What would have been done, summed up, for who wonders whether to let it be done. */
-import type { Action, Incident } from "#contracts/coordinator.ts";
+import type { Action } from "#contracts/action.ts";
+import type { Incident } from "#contracts/incident.ts";
 
 export interface WouldHaveDone {
   readonly rule: string;
@@ -37,7 +38,7 @@ export function toWouldHaveDone(
     actions.filter(({ state, target }) => target !== "" && DONE.has(state)).map(({ incidentId }) => incidentId),
   );
   const groups = Map.groupBy(
-    actions.filter(({ state }) => state === "observed"),
+    actions.filter(({ wouldBegin }) => wouldBegin),
     ({ rule, skill, target }) => JSON.stringify([rule, skill, target]),
   );
   const isIn = (id: string, state: Incident["state"]) => incidents.get(id)?.state === state;

@@ -22,6 +22,8 @@ import { prunePackages, storePackage } from "./package-store.ts";
 export interface DeployOptions {
   readonly home: Home;
   connect(): Promise<Connection>;
+  /** How long it may take to be ready; a minute on one machine and three on Ray when left out. */
+  readonly readyWithinMs?: number;
   /** Told what has been done. */
   onStep(step: string): void;
 }
@@ -63,7 +65,12 @@ export async function deployFolder(path: string, options: DeployOptions): Promis
   // As JSON, where what is undefined is not there.
   const plain = JSON.parse(JSON.stringify(spec)) as InputOf<DeployHost>["spec"];
   const telemetry = connection.getServiceClient("telemetry");
-  const deployed = await telemetry.deployHost({ host: name, spec: plain });
+  const { readyWithinMs } = options;
+  const deployed = await telemetry.deployHost({
+    host: name,
+    spec: plain,
+    ...(readyWithinMs === undefined ? {} : { readyWithinMs }),
+  });
   // A call right after this must not meet the version before it, and callers go by the topology.
   const hosts = await watchHosts(telemetry, () => {
     const own = connection.topology().replicas.filter(({ host }) => host === name);

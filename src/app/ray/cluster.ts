@@ -2,6 +2,7 @@
 import type { Clock } from "#core/clock.ts";
 import { ServiceError } from "#core/service-error.ts";
 import type { ClusterStore } from "#runtime/ray/client/cluster-store.ts";
+import type { RayNode } from "#runtime/ray/client/cluster-view.ts";
 import { createRay, type Ray } from "#runtime/ray/ray.ts";
 import { createRayRest, type RayRest } from "#runtime/ray/rest/transport.ts";
 import { checkVersion, readAuthenticationMode, readVersion } from "#runtime/ray/rest/version.ts";
@@ -23,8 +24,8 @@ export interface Cluster extends AsyncDisposable {
   readonly version: string;
   /** Whether whoever reaches the cluster owns it. */
   readonly isOpen: boolean;
-  /** Addresses of the nodes that are alive. */
-  readonly nodes: readonly string[];
+  /** Those that are alive. */
+  readonly nodes: readonly RayNode[];
   /** A session that can import code of ours on the head; ends the one there is. */
   withPackage(uri: string): Promise<Ray>;
   close(): Promise<void>;
@@ -64,7 +65,7 @@ export async function openCluster(settings: RaySettings, options: ClusterOptions
       rest,
       version,
       isOpen: mode === "disabled",
-      nodes: nodes.filter(({ alive }) => alive).map(({ address }) => address),
+      nodes: nodes.filter(({ alive }) => alive),
       async withPackage(uri) {
         await ray.close();
         return make(uri);

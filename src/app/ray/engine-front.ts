@@ -3,23 +3,26 @@
  * follows the desired state, tells every host what runs, and renews their tokens.
  */
 import { createServer } from "node:http";
-import { randomUUID } from "node:crypto";
 import { every } from "#core/clock.ts";
 import { z } from "zod";
 import { subjectOfHost } from "#runtime/auth/scopes.ts";
 import { mintToken } from "#runtime/auth/token.ts";
 import { createDesiredState, desiredStateSchema } from "#runtime/engine/desired-state-rows.ts";
-import type { EngineStatus } from "#runtime/engine/engine.ts";
 import { type HostSpec, isOwnHost } from "#runtime/engine/host-spec.ts";
-import { createRayEngine, type RayEngine } from "#runtime/engine/ray/ray-engine.ts";
+import { readClusterStatus } from "#runtime/engine/ray/cluster-status.ts";
+import { createRayEngine } from "#runtime/engine/ray/ray-engine.ts";
 import { createRegistry } from "#runtime/engine/ray/registry.ts";
 import { createRegistryLock } from "#runtime/engine/ray/registry-lock.ts";
 import { createRegistrySocket } from "#runtime/engine/ray/registry-socket.ts";
 import { createServe } from "#runtime/engine/ray/serve.ts";
 import type { Front, HostContext } from "#runtime/host/front.ts";
+import { listen } from "#runtime/http/listen.ts";
+import { probeOf } from "#runtime/http/own-path.ts";
 import { createRayRest } from "#runtime/ray/rest/transport.ts";
 import { createDatabases } from "#runtime/storage/databases.ts";
 import { DEFAULT_NAMESPACE } from "../home.ts";
+import { createLeadership, LEAD_MS } from "./leadership.ts";
+import { createTelling } from "./telling.ts";
 
 /** What only this host gets. */
 export const EngineSecret = z.object({
@@ -31,9 +34,11 @@ export type EngineSecret = z.output<typeof EngineSecret>;
 /** A host's own token; renewed at half its life. */
 export const HOST_TOKEN_LIFE_MS = 48 * 3_600_000;
 
-const LEAD_MS = 15_000;
 /** Every host hears of a change of what runs, but not more often than this. */
 const TELL_MS = 1_000;
+
+/** Nodes come and go seldom, and what runs on them is told by their hosts. */
+const CLUSTER_MS = 10_000;
 
 export async function createEngineFront(context: HostContext): Promise<Front> {
   const { assignment, clock, log } = context;
@@ -44,42 +49,43 @@ export async function createEngineFront(context: HostContext): Promise<Front> {
   const registry = createRegistry(socket.call);
   const rest = createRayRest({ url: secret.ray.apiUrl, token: () => secret.ray.token, clock });
   const databases = createDatabases(assignment.databaseUrl, clock, namespace);
-  const holder = randomUUID();
+  const leadership = createLeadership({ registry, log, makeEngine, changed: tellStanding });
   const stops: (() => void)[] = [];
-  let engine: RayEngine | undefined;
-  let told = "";
-
-  const server = createServer((request, response) => {
-    const isKnown = request.url === "/-/health" || request.url === "/-/ready";
-    response.writeHead(isKnown ? 200 : 404).end();
+  const serve = createServe({ rest, namespace, clock, lock: createRegistryLock({ registry, clock, log }) });
+  const telling = createTelling({
+    registry,
+    engine: () => leadership.engine,
+    readCluster: (applications) => readClusterStatus({ rest, namespace, applications }),
   });
 
-  async function lead(): Promise<void> {
-    if (engine !== undefined || !(await registry.acquire("engine", holder, LEAD_MS))) return;
+  const server = createServer((request, response) => {
+    response.writeHead(statusOf(probeOf(request.url ?? ""))).end();
+  });
+
+  function statusOf(probe: ReturnType<typeof probeOf>): number {
+    if (probe === undefined) return 404;
+    return probe === "ready" && leadership.standing.kind === "unable" ? 503 : 200;
+  }
+
+  function tellStanding(): void {
+    const { standing } = leadership;
+    if (standing.kind === "unable") context.notReady(standing.reason);
+    else context.ready();
+  }
+
+  async function makeEngine() {
     const database = await databases.open("seedcore", [desiredStateSchema]);
-    const made = await createRayEngine({
+    return createRayEngine({
       clock,
       log,
       namespace,
       defaultNamespace: DEFAULT_NAMESPACE,
-      serve: createServe({ rest, namespace, clock, lock: createRegistryLock(registry, clock) }),
+      serve,
       registry,
       desired: createDesiredState(database, clock),
       secretOf: ({ services }) => (services.includes("engine") ? secret : undefined),
       mintToken: (spec) => mintHostToken(secret.privateKey, spec, namespace),
     });
-    engine = made;
-    await made.start();
-    log.info({}, "this host leads: it follows the desired state");
-  }
-
-  async function tell(): Promise<void> {
-    const status: EngineStatus | undefined = engine?.status();
-    if (status === undefined) return;
-    const text = JSON.stringify(status);
-    if (text === told) return;
-    await registry.deposit({ engine: status });
-    told = text;
   }
 
   const careful = (what: string, work: () => Promise<unknown>) => async () => {
@@ -87,40 +93,25 @@ export async function createEngineFront(context: HostContext): Promise<Front> {
   };
 
   return {
-    async listen() {
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen({ host: assignment.bindAddress, port: assignment.spec.port }, resolve);
-      });
-      const bound = server.address();
-      const port = typeof bound === "object" && bound !== null ? bound.port : assignment.spec.port;
-      const { bindAddress } = assignment;
-      return `http://${bindAddress.includes(":") ? `[${bindAddress}]` : bindAddress}:${port}`;
-    },
+    listen: () => listen(server, { bindAddress: assignment.bindAddress, port: assignment.spec.port }),
     async start() {
       stops.push(
-        every(
-          clock,
-          LEAD_MS / 3,
-          careful("keeping the lead", async () => {
-            await (engine === undefined ? lead() : registry.acquire("engine", holder, LEAD_MS));
-          }),
-        ),
-        every(clock, TELL_MS, careful("telling what runs", tell)),
+        every(clock, LEAD_MS / 3, careful("keeping the lead", leadership.keep)),
+        every(clock, TELL_MS, careful("telling what runs", telling.tell)),
+        every(clock, CLUSTER_MS, careful("looking at the cluster", telling.lookAtCluster)),
         every(
           clock,
           HOST_TOKEN_LIFE_MS / 2,
-          careful("renewing tokens", async () => engine?.renewTokens()),
+          careful("renewing tokens", async () => leadership.engine?.renewTokens()),
         ),
       );
-      await careful("taking the lead", lead)();
-      context.ready();
+      context.waiting("engine takes the lead");
+      await careful("taking the lead", leadership.keep)();
     },
     async reconfigure() {},
     async drain() {
       for (const stop of stops.splice(0)) stop();
-      await engine?.detach();
-      await registry.release("engine", holder).catch(() => {});
+      await leadership.end();
     },
     abortAll() {},
     async close() {

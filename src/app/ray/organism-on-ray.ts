@@ -4,12 +4,13 @@ import { sleep, systemClock } from "#core/clock.ts";
 import { isServiceError, ServiceError } from "#core/service-error.ts";
 import { createDesiredState, desiredStateSchema } from "#runtime/engine/desired-state-rows.ts";
 import type { HostStatus } from "#runtime/engine/engine.ts";
-import { isOwnHost } from "#runtime/engine/host-spec.ts";
+import { type HostSpec, isOwnHost } from "#runtime/engine/host-spec.ts";
 import { createRayEngine, type RayEngine } from "#runtime/engine/ray/ray-engine.ts";
 import { createRegistry } from "#runtime/engine/ray/registry.ts";
 import { createRegistryActor, toRegistryCall } from "#runtime/engine/ray/registry-actor.ts";
 import { createRegistryLock } from "#runtime/engine/ray/registry-lock.ts";
 import { createServe } from "#runtime/engine/ray/serve.ts";
+import type { RayNode } from "#runtime/ray/client/cluster-view.ts";
 import { uploadPackage } from "#runtime/ray/rest/packages.ts";
 import { describePlace, toDatabasePlace } from "#runtime/storage/database-url.ts";
 import { createDatabases } from "#runtime/storage/databases.ts";
@@ -22,10 +23,12 @@ import { createPhaseRunner, type PhaseReport, Undo } from "../startup.ts";
 import { StartupError } from "../startup-error.ts";
 import { type Cluster, openCluster } from "./cluster.ts";
 import { type EngineSecret, mintHostToken } from "./engine-front.ts";
+import { takeOff } from "./organism-down.ts";
+import { toListening } from "./listening.ts";
 import { HOST_ENTRY, readPackageFiles } from "./package-files.ts";
 import type { RaySettings } from "./ray-settings.ts";
 import { holdUpLock } from "./up-lock.ts";
-import { ensureSharedKey, mintOwnerToken } from "./shared-key.ts";
+import { makeSharedKey, mintOwnerToken, readSharedKey } from "./shared-key.ts";
 
 export interface RayStartOptions {
   readonly home: Home;
@@ -57,12 +60,14 @@ const OWNER_TOKEN_LIFE_MS = 24 * 3_600_000;
 
 /**
  * Resolves when every host is ready; the organism goes on without this process.
- * @throws StartupError for a phase that failed: what had been begun in it stays only where an earlier `up` had made it.
+ * @throws StartupError for a phase that failed. What it had begun is taken off again, except from an organism that an
+ *   earlier `up` had brought up.
  */
 export async function startOnRay(options: RayStartOptions): Promise<RayStarted> {
   const { home, settings, signal } = options;
   const began = performance.now();
   const undo = new Undo();
+  let isUp = false;
   const phases = createPhaseRunner({
     undo,
     signal,
@@ -97,8 +102,12 @@ export async function startOnRay(options: RayStartOptions): Promise<RayStarted> 
       const { uri, sentBytes } = await uploadPackage(cluster.rest, await readPackageFiles(), signal);
       const actor = await createRegistryActor(await cluster.withPackage(uri), home.namespace);
       const registry = createRegistry(toRegistryCall(actor));
-      undo.add(await holdUpLock(registry, home.namespace));
-      const keys = await ensureSharedKey(cluster.store, home.namespace);
+      undo.add(await holdUpLock(registry, home.namespace, log));
+      const present = await readSharedKey(cluster.store, home.namespace);
+      if (present === undefined) {
+        undo.add(async () => void (isUp || (await takeOff(cluster, actor, home.namespace, log))));
+      }
+      const keys = present ?? (await makeSharedKey(cluster.store, home.namespace));
       const secret: EngineSecret = {
         privateKey: { ...keys.privateJwk, kty: "OKP" },
         ray: { apiUrl: cluster.rest.url, token: settings.endpoint.token },
@@ -109,6 +118,7 @@ export async function startOnRay(options: RayStartOptions): Promise<RayStarted> 
         databaseUrl: config.databaseUrl,
         publicKey: keys.publicJwk,
         config: toServiceConfig(config, Date.now()),
+        listening: toListening(config),
       });
       const ownerToken = await mintOwnerToken(keys, home.namespace, OWNER_TOKEN_LIFE_MS);
       const made = await createRayEngine({
@@ -120,7 +130,7 @@ export async function startOnRay(options: RayStartOptions): Promise<RayStarted> 
           rest: cluster.rest,
           namespace: home.namespace,
           clock: systemClock,
-          lock: createRegistryLock(registry, systemClock),
+          lock: createRegistryLock({ registry, clock: systemClock, log }),
         }),
         registry,
         desired,
@@ -134,7 +144,12 @@ export async function startOnRay(options: RayStartOptions): Promise<RayStarted> 
     });
 
     await phases.phase("deployed", async () => {
-      const hosts = config.hosts.map((spec) => ({ ...spec, package: packageUri, entry: HOST_ENTRY }));
+      const hosts = config.hosts.map((spec) => ({
+        ...spec,
+        package: packageUri,
+        entry: HOST_ENTRY,
+        replicas: isDoor(spec) && !config.pinnedReplicas.has(spec.name) ? doorsOn(cluster.nodes, spec) : spec.replicas,
+      }));
       await declareHosts({ ...config, hosts }, desired);
       const { brought, lost } = await bringOwnPackages(cluster.rest, desired, home.packagesDir);
       await engine.start();
@@ -149,12 +164,13 @@ export async function startOnRay(options: RayStartOptions): Promise<RayStarted> 
       return { value: undefined, detail: `${engine.topology.current().replicas.length} replicas` };
     });
     const gatewayUrl = gatewayOf(engine);
+    isUp = true;
     return {
       gatewayUrl,
       urlWithToken: `${gatewayUrl}/#token=${token}`,
       startMs: performance.now() - began,
       rayVersion: cluster.version,
-      nodes: cluster.nodes,
+      nodes: cluster.nodes.map(({ address }) => address),
       hosts: engine.status().hosts,
     };
   } finally {
@@ -217,6 +233,16 @@ async function ready(engine: RayEngine, signal: AbortSignal): Promise<void> {
   await Promise.race([engine.settled(READY_WITHIN_MS), allButOwn, hopeless]);
 }
 
+const isDoor = ({ services }: HostSpec): boolean => services.includes("gateway");
+
+/** One on each node that has room for it: wherever a program runs, there is one beside it. */
+function doorsOn(nodes: readonly RayNode[], { cpus, memoryMb }: HostSpec): number {
+  const roomy = nodes.filter(
+    ({ resources }) => (resources["CPU"] ?? 0) >= cpus && (resources["memory"] ?? 0) >= memoryMb * 2 ** 20,
+  );
+  return Math.max(1, roomy.length);
+}
+
 function gatewayOf(engine: RayEngine): string {
   const gateway = engine.topology.current().replicas.find(({ services }) => services.includes("gateway"));
   if (gateway === undefined) throw new ServiceError("UNAVAILABLE", "No gateway is in the topology.");
@@ -238,7 +264,7 @@ function refuseOpen(cluster: Cluster, accepted: boolean): void {
 function refuseUnshared({ nodes }: Cluster, { databaseUrl }: Config): void {
   if (toDatabasePlace(databaseUrl).dialect !== "sqlite") return;
   const own = Object.values(networkInterfaces()).flatMap((list) => list?.map(({ address }) => address) ?? []);
-  const isHere = nodes.every((node) => own.includes(node) || node.startsWith("127."));
+  const isHere = nodes.every(({ address }) => own.includes(address) || address.startsWith("127."));
   if (nodes.length === 1 && isHere) return;
   const why = nodes.length > 1 ? `has ${nodes.length} nodes` : `is not this machine`;
   throw new StartupError("connected", `The cluster ${why}, and SQLite is a file of one machine.`, [

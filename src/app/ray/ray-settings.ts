@@ -58,24 +58,29 @@ export function localRay(environment?: Environment): string | undefined {
 }
 
 function tokenOf(environment: Environment | undefined): string | undefined {
-  if (variable("RAY_AUTH_MODE", environment) === "disabled") return undefined;
+  if (variable("RAY_AUTH_MODE", environment)?.toLowerCase() === "disabled") return undefined;
   const given = variable("RAY_AUTH_TOKEN", environment);
   if (given !== undefined) return given;
   const path = variable("RAY_AUTH_TOKEN_PATH", environment);
+  let token = "";
   try {
-    return readFileSync(path ?? join(homedir(), ".ray", "auth_token"), "utf8").trim() || undefined;
+    token = readFileSync(path ?? join(homedir(), ".ray", "auth_token"), "utf8").trim();
   } catch (cause) {
     if (path === undefined) return undefined;
     throw new ServiceError("INVALID_INPUT", `RAY_AUTH_TOKEN_PATH names ${path}, which cannot be read.`, { cause });
   }
+  if (token !== "" || path === undefined) return token || undefined;
+  throw new ServiceError("INVALID_INPUT", `RAY_AUTH_TOKEN_PATH names ${path}, which is empty.`);
 }
 
 function tlsOf(environment: Environment | undefined): RayTls | undefined {
-  if (variable("RAY_USE_TLS", environment) !== "1") return undefined;
+  const useTls = variable("RAY_USE_TLS", environment);
+  // As Ray reads it.
+  if (useTls?.toLowerCase() !== "true" && useTls !== "1") return undefined;
   const file = (name: string) => {
     const path = variable(name, environment);
     if (path === undefined) {
-      throw new ServiceError("INVALID_INPUT", `RAY_USE_TLS is 1, so ${name} must name a file in PEM.`);
+      throw new ServiceError("INVALID_INPUT", `RAY_USE_TLS is ${useTls}, so ${name} must name a file in PEM.`);
     }
     return path;
   };

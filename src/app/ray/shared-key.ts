@@ -3,17 +3,21 @@ import { createKeyPair, type Jwk, type KeyPair } from "#runtime/auth/key-pair.ts
 import { mintToken } from "#runtime/auth/token.ts";
 import type { ClusterStore } from "#runtime/ray/client/cluster-store.ts";
 
-export function keyName(namespace: string): string {
-  return `seedcore/${namespace}/key`;
+/** Of everything an organism keeps in the cluster's store. */
+export function keyPrefix(namespace: string): string {
+  return `seedcore/${namespace}/`;
 }
 
-/** The organism's key; the first time it is made, once however many ask at the same time. */
-export async function ensureSharedKey(store: ClusterStore, namespace: string): Promise<KeyPair> {
-  const present = await readSharedKey(store, namespace);
-  if (present !== undefined) return present;
+export function keyName(namespace: string): string {
+  return `${keyPrefix(namespace)}key`;
+}
+
+/** Makes the organism's key; gives the one there is when another was first: there is one however many ask at the same time. */
+export async function makeSharedKey(store: ClusterStore, namespace: string): Promise<KeyPair> {
   const made = createKeyPair();
   const isFirst = await store.put(keyName(namespace), Buffer.from(JSON.stringify(made.privateJwk)));
-  return isFirst ? made : ensureSharedKey(store, namespace);
+  if (isFirst) return made;
+  return (await readSharedKey(store, namespace)) ?? makeSharedKey(store, namespace);
 }
 
 /** Undefined where no organism of the namespace is up. */

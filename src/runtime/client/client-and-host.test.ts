@@ -9,6 +9,7 @@ import { createFakeTopology, fakeReplica } from "#testing/fake-topology.ts";
 import { type Call, currentCall } from "../call.ts";
 import { Dispatcher } from "../host/dispatcher.ts";
 import { createServer } from "../host/server.ts";
+import { listen } from "../http/listen.ts";
 import { implement, type Service } from "../service.ts";
 import { silentLogger } from "../telemetry/logger.ts";
 import { createCallMetrics, createRegistry } from "../telemetry/metrics.ts";
@@ -117,13 +118,14 @@ beforeEach(async () => {
     },
     { replicaId: "probe/0@1", maxBodyBytes: 100_000, maxJsonDepth: 32 },
   );
-  const address = await server.listen({ host: "127.0.0.1", port: 0 });
+  const address = await listen(server, { bindAddress: "127.0.0.1", port: 0 });
   const topology = createFakeTopology([fakeReplica("probe/0@1", "probe", address)]);
   const transport = createDirectTransport({ topology, token: () => "t" });
   client = createClient(probe, { transport });
   close = async () => {
     await transport.close();
-    await server.close();
+    server.close();
+    server.closeAllConnections();
   };
 });
 

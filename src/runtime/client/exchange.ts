@@ -1,6 +1,7 @@
 /** One HTTP request and its answer over a pool, knowing whether the request was ever written. */
 import type { Dispatcher, Pool } from "undici";
 import { isServiceError, ServiceError } from "#core/service-error.ts";
+import type { Cancellation } from "./cancellation.ts";
 
 /** What goes out, whoever made it. */
 export interface HttpRequest {
@@ -19,7 +20,7 @@ export interface Reply {
 }
 
 /** @throws ServiceError UNAVAILABLE (not written), CONNECTION_LOST, or the signal's reason */
-export function exchange(pool: Pool, request: HttpRequest, signal: AbortSignal): Promise<Reply> {
+export function exchange(pool: Pool, request: HttpRequest, signal: Cancellation): Promise<Reply> {
   return new Promise((resolve, reject) => {
     dispatch(pool, request, new WholeReply(signal, resolve, reject), reject);
   });
@@ -33,7 +34,7 @@ export interface StreamedReply {
 }
 
 /** Resolves once the answer's head is here. @throws as {@link exchange}; the body's iteration throws likewise. */
-export function exchangeStream(pool: Pool, request: HttpRequest, signal: AbortSignal): Promise<StreamedReply> {
+export function exchangeStream(pool: Pool, request: HttpRequest, signal: Cancellation): Promise<StreamedReply> {
   return new Promise((resolve, reject) => {
     dispatch(pool, request, new PiecewiseReply(signal, resolve, reject), reject);
   });
@@ -49,16 +50,16 @@ function dispatch(pool: Pool, request: HttpRequest, handler: ReplyHandler, rejec
 }
 
 abstract class ReplyHandler implements Dispatcher.DispatchHandler {
-  readonly #signal: AbortSignal;
+  readonly #signal: Cancellation;
   readonly #onAbort: () => void;
   protected controller: Dispatcher.DispatchController | undefined;
   protected status = 0;
   protected headers: ReplyHeaders = {};
 
-  constructor(signal: AbortSignal) {
+  constructor(signal: Cancellation) {
     this.#signal = signal;
     this.#onAbort = () => {
-      this.controller?.abort(signal.reason);
+      this.controller?.abort(signal.reason as Error);
       // Not yet written: undici would tell only when the request's turn comes.
       if (this.controller === undefined) this.fail(this.toError(signal.reason));
     };
@@ -70,7 +71,7 @@ abstract class ReplyHandler implements Dispatcher.DispatchHandler {
   /** Runs right before the request is written. */
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller;
-    if (this.#signal.aborted) controller.abort(this.#signal.reason);
+    if (this.#signal.aborted) controller.abort(this.#signal.reason as Error);
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ReplyHeaders): void {
@@ -107,7 +108,7 @@ class WholeReply extends ReplyHandler {
   readonly #reject: (error: ServiceError) => void;
   readonly #pieces: Buffer[] = [];
 
-  constructor(signal: AbortSignal, resolve: (reply: Reply) => void, reject: (error: ServiceError) => void) {
+  constructor(signal: Cancellation, resolve: (reply: Reply) => void, reject: (error: ServiceError) => void) {
     super(signal);
     this.#resolve = resolve;
     this.#reject = reject;
@@ -141,7 +142,7 @@ class PiecewiseReply extends ReplyHandler {
   #ended = false;
   #wake = () => {};
 
-  constructor(signal: AbortSignal, resolve: (reply: StreamedReply) => void, reject: (error: ServiceError) => void) {
+  constructor(signal: Cancellation, resolve: (reply: StreamedReply) => void, reject: (error: ServiceError) => void) {
     super(signal);
     this.#resolve = resolve;
     this.#reject = reject;

@@ -1,6 +1,7 @@
 /** A second question for a call whose first stays silent: a replica that froze still holds its connections. */
 import type { Clock } from "#core/clock.ts";
 import { ServiceError } from "#core/service-error.ts";
+import { type Cancellation, CancellationBranch } from "./cancellation.ts";
 import type { OutgoingCall } from "./transport.ts";
 
 /** Hedges that may be sent at once, and the share of calls that earns one: when all are slow, more questions help nobody. */
@@ -14,8 +15,8 @@ export interface Hedge {
    */
   run<T>(
     call: OutgoingCall,
-    first: (signal: AbortSignal) => Promise<T>,
-    second: (signal: AbortSignal) => Promise<T>,
+    first: (over: Cancellation) => Promise<T>,
+    second: (over: Cancellation) => Promise<T>,
   ): Promise<T>;
 }
 
@@ -23,33 +24,39 @@ export interface Hedge {
 export function createHedge(clock: Clock): Hedge {
   let budget = BURST;
   return {
-    async run(call, first, second) {
+    run<T>(call: OutgoingCall, first: (over: Cancellation) => Promise<T>, second: (over: Cancellation) => Promise<T>) {
       budget = Math.min(BURST, budget + SHARE);
-      const over = new AbortController();
-      const onAbort = () => over.abort(call.signal.reason);
-      call.signal.addEventListener("abort", onAbort);
-      const silentForMs = (call.deadlineAtMs - clock.monotonic()) / 2;
-      let cancelTimer = () => {};
-      try {
-        if (call.signal.aborted) onAbort();
-        const asked = first(over.signal);
-        const silent = new Promise<"silent">((resolve) => {
-          cancelTimer = clock.after(silentForMs, () => resolve("silent"));
+      const over = new CancellationBranch(call.signal);
+      return new Promise<T>((resolve, reject) => {
+        /** Questions that may still be answered. */
+        let open = 1;
+        let failure: unknown;
+        const answered = (answer: T) => {
+          end();
+          if (open > 1) over.abort(new ServiceError("CANCELLED", "Another replica answered."));
+          resolve(answer);
+        };
+        const failed = () => {
+          if (--open > 0) return;
+          end();
+          reject(failure);
+        };
+        const silentForMs = (call.deadlineAtMs - clock.monotonic()) / 2;
+        const cancelTimer = clock.after(silentForMs, () => {
+          if (budget < 1) return;
+          budget--;
+          open++;
+          second(over).then(answered, failed);
         });
-        const outcome = await Promise.race([asked.then((answer) => ({ answer })), silent]);
-        if (outcome !== "silent") return outcome.answer;
-        if (budget < 1) return await asked;
-        budget--;
-        try {
-          // Whichever fails waits for the other; when both have, the first one's failure is the call's.
-          return await Promise.any([asked, second(over.signal)]).catch(() => asked);
-        } finally {
-          over.abort(new ServiceError("CANCELLED", "Another replica answered."));
-        }
-      } finally {
-        cancelTimer();
-        call.signal.removeEventListener("abort", onAbort);
-      }
+        const end = () => {
+          cancelTimer();
+          over.release();
+        };
+        first(over).then(answered, (error: unknown) => {
+          failure = error;
+          failed();
+        });
+      });
     },
   };
 }

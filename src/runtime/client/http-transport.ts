@@ -7,6 +7,7 @@ import { HEADERS } from "../call.ts";
 import type { Replica, TopologySource } from "../topology.ts";
 import { toAnswer, toEvents, toFailure } from "./answer.ts";
 import type { Balancer } from "./balancer.ts";
+import type { Cancellation } from "./cancellation.ts";
 import { exchange, exchangeStream, type ReplyHeaders, type StreamedReply } from "./exchange.ts";
 import type { Pools } from "./pools.ts";
 import { createHedge } from "./hedge.ts";
@@ -51,11 +52,13 @@ export function createHttpTransport(parts: HttpTransportParts): Transport {
 
   /**
    * Runs attempts until one succeeds or must be the last.
+   * @param over ends it early
    * @param avoid replicas that are asked only where there is no other
    */
   async function repeating<T>(
     call: OutgoingCall,
     attempt: (replica: Replica, pool: Pool) => Promise<T>,
+    over: Cancellation,
     avoid: ReadonlySet<string> = NOBODY,
   ): Promise<T> {
     const shardKey = shardKeyOf(call);
@@ -67,8 +70,8 @@ export function createHttpTransport(parts: HttpTransportParts): Transport {
     while (true) {
       const replica = balancer.pick(call.contract, shardKey, tried ?? avoid);
       if (replica === undefined) {
-        await change(parts.watch, clock, call.deadlineAtMs - clock.monotonic(), call.signal);
-        if (isOver(call, clock)) throw lost ?? noReplica(call);
+        await change(parts.watch, clock, call.deadlineAtMs - clock.monotonic(), over);
+        if (isOver(call, over, clock)) throw lost ?? noReplica(call);
         continue;
       }
       const pool = pools.of(replica.address);
@@ -98,8 +101,8 @@ export function createHttpTransport(parts: HttpTransportParts): Transport {
       // Whatever was refused later, an attempt that was lost may have run: the caller must know.
       if (waitMs === undefined) throw error.notStarted && lost !== undefined ? lost : error;
       if (isLost(error)) lost = error;
-      await change(parts.watch, clock, waitMs, call.signal);
-      if (isOver(call, clock)) throw lost ?? error;
+      await change(parts.watch, clock, waitMs, over);
+      if (isOver(call, over, clock)) throw lost ?? error;
     }
   }
 
@@ -121,13 +124,14 @@ export function createHttpTransport(parts: HttpTransportParts): Transport {
     { replica, pool }: Target,
     target: ReturnType<typeof toWireTarget>,
     { asked, waitingFor }: Asking,
+    over: Cancellation,
   ): Promise<unknown> {
     let load: string | undefined;
     asked.add(replica.id);
     waitingFor.add(replica);
     balancer.begin(replica);
     try {
-      const reply = await exchange(pool, toWireRequest(call, target, token(), clock), call.signal);
+      const reply = await exchange(pool, toWireRequest(call, target, token(), clock), over);
       load = loadOf(reply.headers);
       return toAnswer(reply);
     } finally {
@@ -140,25 +144,23 @@ export function createHttpTransport(parts: HttpTransportParts): Transport {
     call(call) {
       const target = toWireTarget(call);
       const asking: Asking = { asked: new Set(), waitingFor: new Set() };
-      const ask = (outgoing: OutgoingCall, avoid?: ReadonlySet<string>) =>
-        repeating(outgoing, (replica, pool) => send(outgoing, { replica, pool }, target, asking), avoid);
+      const ask = (over: Cancellation, avoid?: ReadonlySet<string>) =>
+        repeating(call, (replica, pool) => send(call, { replica, pool }, target, asking, over), over, avoid);
       const isRepeatable = call.procedure.idempotent && !call.inner;
-      if (!isRepeatable || !balancer.hasOther(call.contract, shardKeyOf(call))) return ask(call);
-      return hedge.run(
-        call,
-        (signal) => ask({ ...call, signal }),
-        async (signal) => {
-          const silent = [...asking.waitingFor];
-          const answer = await ask({ ...call, signal }, new Set(asking.asked));
-          for (const replica of silent) if (asking.waitingFor.has(replica)) balancer.silent(replica);
-          return answer;
-        },
-      );
+      if (!isRepeatable || !balancer.hasOther(call.contract, shardKeyOf(call))) return ask(call.signal);
+      return hedge.run(call, ask, async (over) => {
+        const silent = [...asking.waitingFor];
+        const answer = await ask(over, new Set(asking.asked));
+        for (const replica of silent) if (asking.waitingFor.has(replica)) balancer.silent(replica);
+        return answer;
+      });
     },
     async *stream(call) {
       const target = toWireTarget(call);
-      const { replica, reply } = await repeating(call, (to, pool) =>
-        open(call, { replica: to, pool }, toWireRequest(call, target, token(), clock)),
+      const { replica, reply } = await repeating(
+        call,
+        (to, pool) => open(call, { replica: to, pool }, toWireRequest(call, target, token(), clock)),
+        call.signal,
       );
       call.opened?.();
       try {
@@ -186,8 +188,8 @@ function loadOf(headers: ReplyHeaders): string | undefined {
 }
 
 /** Whether the deadline has passed. @throws the signal's reason when the caller has gone away */
-function isOver(call: OutgoingCall, clock: Clock): boolean {
-  const { aborted, reason } = call.signal;
+function isOver(call: OutgoingCall, over: Cancellation, clock: Clock): boolean {
+  const { aborted, reason } = over;
   if (aborted && !(reason instanceof ServiceError && reason.code === "DEADLINE")) throw reason;
   return aborted || clock.monotonic() >= call.deadlineAtMs;
 }
@@ -197,7 +199,7 @@ function noReplica({ contract }: OutgoingCall): ServiceError {
 }
 
 /** Resolves when the topology changes, the time is over or the signal aborts, whichever is first. */
-function change(watch: TopologySource["watch"], clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+function change(watch: TopologySource["watch"], clock: Clock, ms: number, signal: Cancellation): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const done = () => {

@@ -1,7 +1,7 @@
 /** What changes make of the row of a host: pure, so that every store of desired state means the same by them. */
 import { canonicalJson } from "#core/canonical-json.ts";
 import { ServiceError } from "#core/service-error.ts";
-import type { DesiredHost, RolloutPlan } from "./desired-state.ts";
+import type { DesiredGeneration, DesiredHost, RolloutPlan } from "./desired-state.ts";
 import type { HostSpec } from "./host-spec.ts";
 import { beginRollout, isRunning, returned, type Rollout, whyNotSteps } from "./rollout.ts";
 
@@ -45,15 +45,20 @@ export function remove(nowMs: number): Change {
   };
 }
 
+export function giveUp(mine: DesiredGeneration, former: HostSpec | undefined, nowMs: number): Change {
+  return (present) => {
+    const { spec, generation } = present;
+    if (spec === undefined || generation !== mine.generation) return present;
+    if (former === undefined) return remove(nowMs)(present);
+    // A scale leaves the generation as it is, and is somebody's as well.
+    const replicas = spec.replicas === mine.spec.replicas ? former.replicas : spec.replicas;
+    return put({ ...former, replicas }, nowMs)(present);
+  };
+}
+
 export function scale(host: string, replicas: number): Change {
   return (present) => {
     const spec = specOf(host, present);
-    if (spec.port !== 0 && replicas > 1) {
-      throw new ServiceError(
-        "INVALID_INPUT",
-        `The host "${host}" has the fixed port ${spec.port}, so it runs at most once.`,
-      );
-    }
     return spec.replicas === replicas ? present : { ...present, spec: { ...spec, replicas } };
   };
 }
@@ -128,7 +133,7 @@ export function toDesired({ spec, generation, revision, rollout, previous }: Des
   };
 }
 
-function isSameButReplicas(one: HostSpec | undefined, other: HostSpec): boolean {
+export function isSameButReplicas(one: HostSpec | undefined, other: HostSpec): boolean {
   return one !== undefined && canonicalJson({ ...one, replicas: 0 }) === canonicalJson({ ...other, replicas: 0 });
 }
 

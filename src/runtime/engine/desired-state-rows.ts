@@ -122,6 +122,10 @@ export function createDesiredState(db: Database, clock: Pick<Clock, "now">): Des
     async remove(host) {
       await change(host, row.remove(clock.now()));
     },
+    async giveUp(mine, former) {
+      const changed = await change(mine.spec.name, row.giveUp(mine, former, clock.now()));
+      return changed.spec === undefined ? undefined : row.toDesired(changed);
+    },
     scale: async (host, replicas, also) => row.toDesired(await change(host, row.scale(host, replicas), also)),
     restart: async (host, also) => row.toDesired(await change(host, row.restart(host), also)),
     rollBack: async (host, also) => row.toDesired(await change(host, row.rollBack(host), also)),

@@ -32,6 +32,13 @@ export interface DesiredState {
   put(spec: HostSpec, also?: readonly CompiledQuery[]): Promise<DesiredHost>;
   remove(host: string): Promise<void>;
   /**
+   * Takes a change of one's own back: puts what was there before, or removes the host when nothing was. What somebody
+   * has changed since, another generation or a scale, stays as it is.
+   * @param mine as `put` returned it
+   * @returns what is desired now; undefined for a host that is removed
+   */
+  giveUp(mine: DesiredGeneration, former: HostSpec | undefined): Promise<DesiredHost | undefined>;
+  /**
    * Puts a next version beside the present one; whoever reconciles takes the steps.
    * @param toNext makes the next spec of the present one; called again when somebody else changed it meanwhile
    * @param also written in the same transaction
@@ -52,7 +59,7 @@ export interface DesiredState {
   ): Promise<DesiredHost | undefined>;
   /**
    * @param also written in the same transaction; not at all when the count is that already
-   * @throws ServiceError NOT_FOUND, INVALID_INPUT for more than one replica of a host with a fixed port
+   * @throws ServiceError NOT_FOUND
    */
   scale(host: string, replicas: number, also?: readonly CompiledQuery[]): Promise<DesiredHost>;
   /**

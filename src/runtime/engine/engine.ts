@@ -8,7 +8,8 @@ import type { HostSpec, HostSpecInput } from "./host-spec.ts";
 import { percentOf, type Rollout, type RolloutState } from "./rollout.ts";
 
 export type ReplicaState =
-  | { readonly kind: "starting"; readonly sinceMs: number }
+  /** `reason` is what it waits for and what it has said, as far as that is known. */
+  | { readonly kind: "starting"; readonly sinceMs: number; readonly reason?: string }
   | { readonly kind: "ready"; readonly sinceMs: number; readonly address: string }
   | { readonly kind: "draining"; readonly sinceMs: number }
   /** `retryAtMs` where the engine itself decides when it is tried again. */
@@ -56,6 +57,43 @@ export function toRolloutStatus(rollout: Rollout): RolloutStatus {
 export interface EngineStatus {
   readonly kind: "embedded" | "ray";
   readonly hosts: readonly HostStatus[];
+  /** Where an engine has several machines; undefined until it has been looked at. */
+  readonly cluster?: ClusterStatus | undefined;
+}
+
+/** What the organism is on, and what keeps it there. */
+export interface ClusterStatus {
+  /** Those that are alive. */
+  readonly nodes: readonly ClusterNode[];
+  /** Those with a name in the organism's namespace. */
+  readonly actors: readonly ClusterActor[];
+  /** The organism's. */
+  readonly applications: readonly ClusterApplication[];
+  /** Why something may be missing above, in the cluster's words. An engine older than this says nothing. */
+  readonly warnings?: readonly string[];
+}
+
+export interface ClusterNode {
+  readonly address: string;
+  readonly isHead: boolean;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+}
+
+export interface ClusterActor {
+  readonly name: string;
+  /** As the cluster says, such as ALIVE or RESTARTING. */
+  readonly state: string;
+  readonly restarts: number;
+  readonly pid: number | undefined;
+}
+
+export interface ClusterApplication {
+  readonly name: string;
+  /** As the cluster says, such as RUNNING or DEPLOYING. */
+  readonly state: string;
+  /** Where the cluster's own proxies have it; null for one that they do not. */
+  readonly route: string | null;
 }
 
 export interface Engine {

@@ -30,7 +30,7 @@ export const HostSpec = z.strictObject({
     .default(8 * 1024 * 1024),
   maxJsonDepth: z.int().positive().default(32),
   env: z.record(z.string(), z.string()).default({}),
-  /** Fixed port; 0 takes a free one. Only for one replica. */
+  /** Fixed port; 0 takes a free one. {@link whyNotReplicas} says how many may share one. */
   port: z.int().min(0).max(65_535).default(0),
   /** Version of the code, as the topology shows it. */
   version: z
@@ -54,6 +54,17 @@ export type HostSpec = z.output<typeof HostSpec>;
 /** Whether it is a person's own: it gets procedures, and no database, configuration or engine of the organism's. */
 export function isOwnHost({ contracts }: Pick<HostSpec, "contracts">): boolean {
   return contracts.length > 0;
+}
+
+/** Why a host cannot have so many replicas; undefined when it can. */
+export function whyNotReplicas(
+  { name, port }: Pick<HostSpec, "name" | "port">,
+  replicas: number,
+  engine: "embedded" | "ray",
+): string | undefined {
+  // On Ray each is on a node of its own.
+  if (engine === "ray" || port === 0 || replicas <= 1) return undefined;
+  return `The host "${name}" has the fixed port ${port}, so ${replicas} replicas of it cannot run on one machine: use port 0, or one replica.`;
 }
 
 export type HostSpecInput = z.input<typeof HostSpec>;

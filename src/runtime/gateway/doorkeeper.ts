@@ -1,4 +1,5 @@
 /** Which addresses and pages may talk to the gateway: what keeps a web page from reaching it through the browser. */
+import { isIPv6 } from "node:net";
 import { ServiceError } from "#core/service-error.ts";
 
 const LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]"];
@@ -15,9 +16,9 @@ export class Doorkeeper {
   readonly #allowed: ReadonlySet<string>;
   readonly #remembered = new Set<string>();
 
-  /** @param allowed host names besides loopback's; a port in them is passed over */
+  /** @param allowed host names and addresses besides loopback's; a port after a name is passed over */
   constructor(allowed: readonly string[]) {
-    this.#allowed = new Set([...LOOPBACK_NAMES, ...allowed.map(nameOf)]);
+    this.#allowed = new Set([...LOOPBACK_NAMES, ...allowed.map(toName)]);
   }
 
   /** @throws ServiceError MISDIRECTED or FORBIDDEN */
@@ -37,6 +38,11 @@ export class Doorkeeper {
     if (this.#remembered.size < MAX_REMEMBERED) this.#remembered.add(host);
     return true;
   }
+}
+
+/** An allowed one as a Host header has it: an IPv6 address in brackets. */
+function toName(allowed: string): string {
+  return isIPv6(allowed) ? `[${allowed.toLowerCase()}]` : nameOf(allowed);
 }
 
 /** A Host header's name, lower case and without its port. */

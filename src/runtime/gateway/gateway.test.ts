@@ -79,6 +79,7 @@ beforeEach(async () => {
         dataDir: "",
         databaseUrl: "",
         bindAddress: "127.0.0.1",
+        nodeAddress: "10.0.0.7",
         publicKey: pair.publicJwk,
         token,
         config: { gateway: { allowedHosts: ["seed.example"] } },
@@ -95,6 +96,7 @@ beforeEach(async () => {
       token: () => token,
       engineStatus: () => ({ kind: "embedded", hosts: [] }),
       desiredChanged() {},
+      waiting() {},
       ready() {},
       notReady() {},
     },
@@ -212,7 +214,14 @@ describe("the door", () => {
 
   test("answers to loopback's names and the configured ones, not to a name that was pointed at it", async () => {
     const { port } = new URL(url);
-    for (const host of [`localhost:${port}`, "127.0.0.1", `[::1]:${port}`, "seed.example", "SEED.example:80"]) {
+    for (const host of [
+      `localhost:${port}`,
+      "127.0.0.1",
+      `[::1]:${port}`,
+      "10.0.0.7:7700",
+      "seed.example",
+      "SEED.example:80",
+    ]) {
       expect((await ask("/-/ping", { headers: { host } })).status, host).toBe(200);
     }
     for (const host of ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example"]) {
@@ -224,6 +233,7 @@ describe("the door", () => {
     }
     await gateway.reconfigure({ gateway: { allowedHosts: ["other.example"] } });
     expect((await ask("/-/ping", { headers: { host: "other.example" } })).status).toBe(200);
+    expect((await ask("/-/ping", { headers: { host: "10.0.0.7" } })).status).toBe(200);
     expect((await ask("/-/ping", { headers: { host: "seed.example" } })).status).toBe(421);
   });
 
@@ -464,7 +474,7 @@ describe("its own addresses", () => {
   });
 
   test("the ping answers whoever has a token, on a connection that goes on", async () => {
-    const answer = await ask("/-/ping");
+    const answer = await ask("/-/ping?by=probe");
     expect(answer).toMatchObject({ status: 200, headers: { "x-seedcore-replica": "gateway/0@1" } });
     expect(answer.json()).toEqual({ ok: true });
     expect(answer.headers.connection).not.toBe("close");
@@ -528,7 +538,8 @@ describe("readiness", () => {
     expect((await ask("/-/health")).status).toBe(200);
     ready = true;
     await expect.poll(async () => (await ask("/-/ready")).status, { timeout: 5_000 }).toBe(200);
-    expect(await ask("/-/ready", { headers: { authorization: "" } })).toMatchObject({ status: 200, text: "" });
+    for (const probe of ["/-/ready", "/-/ready?by=probe"])
+      expect(await ask(probe, { headers: { authorization: "" } })).toMatchObject({ status: 200, text: "" });
   });
 });
 
@@ -604,6 +615,8 @@ describe("the page", () => {
     expect(page).toMatchObject({ status: 200, text: "<!doctype html><title>Page</title>" });
     expect(page.headers["content-security-policy"]).toMatch(/default-src 'none'.*frame-ancestors 'none'/);
     expect(page.headers["cache-control"]).toBe("no-store");
+    // As a link from a mail may come.
+    expect((await get("/?from=mail")).status).toBe(200);
     const script = await get("/assets/index-1.js");
     expect(script).toMatchObject({ status: 200, text: "let a" });
     expect(script.headers["cache-control"]).toContain("immutable");

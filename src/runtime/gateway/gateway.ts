@@ -7,18 +7,20 @@ import { HEADERS } from "../call.ts";
 import { createBalancer } from "../client/balancer.ts";
 import { createPools } from "../client/pools.ts";
 import type { Front, HostContext } from "../host/front.ts";
-import { correlationIdOf, remainingMsOf } from "../host/request-head.ts";
-import { refuseUnreadable } from "../host/unreadable.ts";
-import { nothingAt } from "../host/what-exists.ts";
+import { listen } from "../http/listen.ts";
+import { ownPathOf } from "../http/own-path.ts";
+import { correlationIdOf, remainingMsOf } from "../http/request-head.ts";
+import { refuseUnreadable } from "../http/unreadable.ts";
+import { nothingAt } from "../http/what-exists.ts";
 import { Doorkeeper } from "./doorkeeper.ts";
 import { createGatewayMetrics } from "./gateway-metrics.ts";
 import { createOwnRoutes } from "./own-routes.ts";
-import { sendProblem } from "./problem-response.ts";
+import { sendProblem } from "../http/problem-response.ts";
 import { ProxiedCall, type ProxyParts } from "./proxied-call.ts";
 import { readBody } from "./request-body.ts";
 import { createOffer } from "./offer.ts";
 import { readPageFiles } from "./page-files.ts";
-import type { RouteMatch } from "./route-table.ts";
+import type { Routed, RouteMatch } from "../http/route-table.ts";
 import { Sessions } from "./sessions.ts";
 import { TopologyPoll } from "./topology-poll.ts";
 
@@ -51,7 +53,10 @@ export async function createGateway(
     "content-length": PONG.length,
     [HEADERS.replica]: assignment.replicaId,
   };
-  let doorkeeper = new Doorkeeper([assignment.bindAddress, ...allowedHosts(assignment.config)]);
+  const { bindAddress, nodeAddress = bindAddress } = assignment;
+  const toDoorkeeper = (config: Readonly<Record<string, unknown>>) =>
+    new Doorkeeper([bindAddress, nodeAddress, ...allowedHosts(config)]);
+  let doorkeeper = toDoorkeeper(assignment.config);
   let draining = false;
   let onIdle: (() => void) | undefined;
 
@@ -60,9 +65,7 @@ export async function createGateway(
     const refuse = (error: unknown) => {
       const failure = toServiceError(error);
       metrics.ended("", failure.status);
-      if (hasUnreadBody(request)) response.setHeader("connection", "close");
       sendProblem(response, failure, correlationIdOf(request.headers, ids));
-      request.resume();
     };
     try {
       const caller = verifier.verify(request.headers.authorization);
@@ -81,7 +84,7 @@ export async function createGateway(
         retryAfterMs: 100,
       });
     }
-    const { procedure, contract } = match.route;
+    const { procedure, contract } = match.to;
     const allowedMs = Math.min(remainingMsOf(request.headers) ?? procedure.deadlineMs, spec.maxDeadlineMs);
     if (allowedMs <= 0) {
       throw new ServiceError("EXPIRED", `The deadline of a call of ${contract.name} had passed when it arrived.`);
@@ -97,7 +100,6 @@ export async function createGateway(
         if (error === undefined) metrics.ended(contract.name, response.statusCode);
         else {
           metrics.ended(contract.name, error.status);
-          if (hasUnreadBody(request) && !response.headersSent) response.setHeader("connection", "close");
           sendProblem(response, error, correlationIdOf(request.headers, ids));
         }
         if (running.size === 0) onIdle?.();
@@ -112,10 +114,10 @@ export async function createGateway(
     );
   }
 
-  function findRoute(request: IncomingMessage): RouteMatch {
-    const { table, plans } = offered();
+  function findRoute(request: IncomingMessage): RouteMatch<Routed> {
+    const { table, routed } = offered();
     const match = table.find(request.method ?? "", request.url ?? "");
-    if (match === undefined) throw nothingAt(plans, request.method ?? "", request.url ?? "");
+    if (match === undefined) throw nothingAt(routed, request.method ?? "", request.url ?? "");
     return match;
   }
 
@@ -146,7 +148,7 @@ export async function createGateway(
     }
     sessions.recognise(request);
     if (offered().table.isOfService(request.url ?? "")) admit(request, response, forward);
-    else if (request.url === "/-/ping" && request.method === "GET") admit(request, response, ping);
+    else if (ownPathOf(request.url ?? "") === "/-/ping" && request.method === "GET") admit(request, response, ping);
     else own.routing(request, response);
   });
   // Longer than clients keep theirs, so that it is they who close.
@@ -154,23 +156,14 @@ export async function createGateway(
   server.on("clientError", refuseUnreadable);
 
   return {
-    async listen() {
-      // A successor listens beside this one before this one leaves.
-      const reusePort = process.platform === "linux" && spec.port !== 0;
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen({ host: assignment.bindAddress, port: spec.port, reusePort }, resolve);
-      });
-      const bound = server.address();
-      const port = typeof bound === "object" && bound !== null ? bound.port : spec.port;
-      const reachable = assignment.bindAddress === "0.0.0.0" ? "127.0.0.1" : assignment.bindAddress;
-      return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
+    listen() {
+      return listen(server, { bindAddress, port: spec.port });
     },
     async start() {
       context.ready();
     },
     async reconfigure(config) {
-      doorkeeper = new Doorkeeper([assignment.bindAddress, ...allowedHosts(config)]);
+      doorkeeper = toDoorkeeper(config);
     },
     async drain() {
       draining = true;
@@ -195,12 +188,6 @@ export async function createGateway(
       await Promise.all([own.close(), pools.close()]);
     },
   };
-}
-
-/** Then the connection cannot go on: what is left of the body would be taken for the next request. */
-function hasUnreadBody({ complete, headers }: IncomingMessage): boolean {
-  const { "content-length": length, "transfer-encoding": encoding } = headers;
-  return !complete && ((length !== undefined && length !== "0") || encoding !== undefined);
 }
 
 /** The gateway's own live configuration. */

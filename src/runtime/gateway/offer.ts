@@ -1,13 +1,13 @@
 /** What the organism offers at its door: the built-in contracts, and those of a person's own hosts as they come and go. */
-import type { Contract, Procedure } from "#core/contract.ts";
+import type { Contract } from "#core/contract.ts";
 import { fromDescription } from "../contract-description.ts";
 import type { EngineStatus } from "../engine/engine.ts";
-import { RouteTable } from "./route-table.ts";
+import { type Routed, RouteTable } from "../http/route-table.ts";
 
 export interface Offer {
   readonly contracts: readonly Contract[];
-  readonly plans: readonly { readonly contract: Contract; readonly procedure: Procedure }[];
-  readonly table: RouteTable;
+  readonly routed: readonly Routed[];
+  readonly table: RouteTable<Routed>;
 }
 
 /** The present offer, made anew only when the hosts' contracts have changed: it is asked for with every request. */
@@ -28,8 +28,8 @@ export function createOffer(builtIn: readonly Contract[], engineStatus: () => En
 }
 
 function toOffer(contracts: readonly Contract[]): Offer {
-  const plans = contracts.flatMap((contract) =>
+  const routed = contracts.flatMap((contract) =>
     Object.values(contract.procedures).map((procedure) => ({ contract, procedure })),
   );
-  return { contracts, plans, table: new RouteTable(contracts) };
+  return { contracts, routed, table: new RouteTable(routed) };
 }

@@ -2,21 +2,29 @@
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { type ServiceError, toProblem } from "#core/service-error.ts";
 import { requireScope } from "../auth/scopes.ts";
-import { HEADERS } from "../call.ts";
+import { type Caller, HEADERS } from "../call.ts";
 import { isReady } from "../client/direct-transport.ts";
 import { exchange } from "../client/exchange.ts";
 import type { Pools } from "../client/pools.ts";
 import type { HostContext } from "../host/front.ts";
-import { fromHttpLayer } from "../host/http-errors.ts";
-import { correlationIdOf } from "../host/request-head.ts";
-import { nothingAt } from "../host/what-exists.ts";
+import { fromHttpLayer } from "./http-errors.ts";
+import { probeOf } from "../http/own-path.ts";
+import { correlationIdOf } from "../http/request-head.ts";
+import { nothingAt } from "../http/what-exists.ts";
 import type { Replica } from "../topology.ts";
 import { type Exposition, mergeExpositions } from "./metrics-merge.ts";
 import type { Offer } from "./offer.ts";
 import type { PageFiles } from "./page-files.ts";
-import { problemHeaders } from "./problem-response.ts";
+import { problemHeaders } from "../http/problem-response.ts";
 import type { Sessions } from "./sessions.ts";
 import type { TopologyPoll } from "./topology-poll.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Who asks, once the token was checked. */
+    caller: Caller;
+  }
+}
 
 export interface OwnRoutesDeps extends HostContext {
   readonly offered: () => Offer;
@@ -29,7 +37,6 @@ export interface OwnRoutesDeps extends HostContext {
   readonly inFlight: () => number;
 }
 
-const OPEN_PATHS: ReadonlySet<string> = new Set(["/-/health", "/-/ready"]);
 const SCRAPE_TIMEOUT_MS = 2_000;
 
 /** Not listening: the gateway hands it the requests that are for no service. */
@@ -51,11 +58,11 @@ export function createOwnRoutes(deps: OwnRoutesDeps): FastifyInstance {
   };
   app.setErrorHandler((error, request, reply) => refuse(request, reply, fromHttpLayer(error)));
   app.setNotFoundHandler((request, reply) =>
-    refuse(request, reply, nothingAt(deps.offered().plans, request.method, request.url)),
+    refuse(request, reply, nothingAt(deps.offered().routed, request.method, request.url)),
   );
   app.addHook("onRequest", (request, reply, proceed) => {
     // The page holds nothing secret, and who is not signed in must get it to do so.
-    if (OPEN_PATHS.has(request.url) || deps.page.find(request.url) !== undefined) return proceed();
+    if (probeOf(request.url) !== undefined || deps.page.find(request.url) !== undefined) return proceed();
     reply.header(HEADERS.replica, replicaId);
     try {
       const caller = verifier.verify(request.headers.authorization);
@@ -88,7 +95,8 @@ export function createOwnRoutes(deps: OwnRoutesDeps): FastifyInstance {
   );
   const sendPage = (request: FastifyRequest, reply: FastifyReply) => {
     const file = deps.page.find(request.url);
-    if (file === undefined) return refuse(request, reply, nothingAt(deps.offered().plans, request.method, request.url));
+    if (file === undefined)
+      return refuse(request, reply, nothingAt(deps.offered().routed, request.method, request.url));
     reply.headers(file.headers);
     const taken = (request.headers["accept-encoding"] ?? "").toString().split(/[,;\s]+/);
     const encoding = file.encodings.find(({ name }) => taken.includes(name));

@@ -1,6 +1,7 @@
 /** The files of the page, read once: they are few and small, and a name that was not read cannot be asked for. */
 import { readdir, readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
+import { pathOf } from "../http/own-path.ts";
 
 export interface PageFile {
   readonly headers: Readonly<Record<string, string>>;
@@ -10,8 +11,8 @@ export interface PageFile {
 }
 
 export interface PageFiles {
-  /** @param path as in an address, `/` being the page itself */
-  find(path: string): PageFile | undefined;
+  /** @param url as it is asked for, `/` being the page itself; a query changes nothing */
+  find(url: string): PageFile | undefined;
 }
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -63,5 +64,5 @@ export async function readPageFiles(folder: string): Promise<PageFiles> {
     };
     files.set(isPage ? "/" : `/${name.replaceAll("\\", "/")}`, { headers, content, encodings });
   }
-  return { find: (path) => files.get(path) };
+  return { find: (url) => files.get(pathOf(url)) };
 }

@@ -12,7 +12,7 @@ import { planRepeat } from "../client/repeat-plan.ts";
 import type { Replica, TopologySource } from "../topology.ts";
 import type { RequestBody } from "./request-body.ts";
 import { ResponseRelay } from "./response-relay.ts";
-import type { RouteMatch } from "./route-table.ts";
+import type { Routed, RouteMatch } from "../http/route-table.ts";
 
 export interface ProxyParts {
   readonly balancer: Balancer;
@@ -25,7 +25,7 @@ export interface ProxyParts {
 export interface ProxiedRequest {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly match: RouteMatch;
+  readonly match: RouteMatch<Routed>;
   readonly deadlineAtMs: number;
   /** Whether the connection is to be closed after the answer. */
   readonly closes: () => boolean;
@@ -59,6 +59,8 @@ export class ProxiedCall implements Dispatcher.DispatchHandler {
   readonly #parts: ProxyParts;
   readonly #of: ProxiedRequest;
   readonly #relay: ResponseRelay;
+  /** The value that picks the shard. */
+  readonly #shardKey: string | undefined;
   #body: RequestBody = null;
   #headers: Record<string, string> = {};
   #replica: Replica | undefined;
@@ -78,6 +80,8 @@ export class ProxiedCall implements Dispatcher.DispatchHandler {
     this.#parts = parts;
     this.#of = of;
     this.#relay = new ResponseRelay(of.response);
+    const { to, parameters } = of.match;
+    this.#shardKey = to.procedure.shardBy === undefined ? undefined : parameters[to.procedure.shardBy];
     const leftMs = of.deadlineAtMs - parts.clock.monotonic();
     this.#stopTimer = parts.clock.after(Math.max(0, leftMs) + DEADLINE_GRACE_MS, () => this.#expire());
     of.response.once("close", () => this.#left());
@@ -100,7 +104,7 @@ export class ProxiedCall implements Dispatcher.DispatchHandler {
   #attempt(): void {
     const { balancer, pools, clock } = this.#parts;
     const { match, request, deadlineAtMs } = this.#of;
-    const replica = balancer.pick(match.route.contract, match.shardKey, this.#tried ?? NOBODY);
+    const replica = balancer.pick(match.to.contract, this.#shardKey, this.#tried ?? NOBODY);
     if (replica === undefined) return this.#wait(deadlineAtMs - clock.monotonic());
     this.#replica = replica;
     this.#controller = undefined;
@@ -145,7 +149,7 @@ export class ProxiedCall implements Dispatcher.DispatchHandler {
   }
 
   #nobody(): ServiceError {
-    const { name } = this.#of.match.route.contract;
+    const { name } = this.#of.match.to.contract;
     return new ServiceError("UNAVAILABLE", `No replica of "${name}" is ready; waited until the deadline.`);
   }
 
@@ -163,7 +167,7 @@ export class ProxiedCall implements Dispatcher.DispatchHandler {
       return;
     }
     // A stream that has begun has no deadline.
-    if (this.#of.match.route.procedure.stream) this.#stopTimer();
+    if (this.#of.match.to.procedure.stream) this.#stopTimer();
     this.#relay.head(status, headers, this.#of.closes());
     if (this.#of.response.destroyed) controller.abort(new Error("The caller has left."));
   }
@@ -211,11 +215,11 @@ export class ProxiedCall implements Dispatcher.DispatchHandler {
   #repeats(error: ServiceError): boolean {
     const { balancer, clock, random } = this.#parts;
     const { match, deadlineAtMs } = this.#of;
-    const { contract, procedure } = match.route;
+    const { contract, procedure } = match.to;
     if (this.#body !== null && !Buffer.isBuffer(this.#body)) return false;
     this.#tried = (this.#tried ?? new Set<string>()).add(this.#replica?.id ?? "");
     this.#failed++;
-    const hasFresh = balancer.hasFresh(contract, match.shardKey, this.#tried);
+    const hasFresh = balancer.hasFresh(contract, this.#shardKey, this.#tried);
     const history = { failed: this.#failed, repeatedLost: false, hasFresh };
     const waitMs = planRepeat(error, { procedure, inner: true, deadlineAtMs }, history, clock.monotonic(), random);
     if (waitMs === undefined) return false;
@@ -229,7 +233,7 @@ export class ProxiedCall implements Dispatcher.DispatchHandler {
   }
 
   #expire(): void {
-    const { contract } = this.#of.match.route;
+    const { contract } = this.#of.match.to;
     if (this.#controller === undefined && this.#stopWaiting !== undefined) return this.fail(this.#nobody());
     const started = this.#controller === undefined ? "no" : "maybe";
     this.fail(new ServiceError("DEADLINE", `"${contract.name}" did not answer before the deadline.`, { started }));

@@ -8,6 +8,8 @@ import type { Plan } from "./plan.ts";
 
 /** What a handler gets besides its input. The abort signal is made only when somebody asks for it: most never do. */
 export class CallContext implements HandlerContext {
+  /** `<service>.<procedure>`, for messages. */
+  readonly name: string;
   readonly contract: string;
   readonly procedure: string;
   readonly caller: Caller;
@@ -32,6 +34,7 @@ export class CallContext implements HandlerContext {
 
   constructor(plan: Plan, incoming: Incoming, deadlineAtMs: number, clock: Clock) {
     this.#clock = clock;
+    this.name = plan.name;
     this.contract = plan.contract.name;
     this.procedure = plan.procedureName;
     this.caller = incoming.caller;

@@ -17,6 +17,8 @@ export interface HostAssignment {
   /** `sqlite:<dataDir>` or a PostgreSQL URL. */
   readonly databaseUrl: string;
   readonly bindAddress: string;
+  /** On Ray: the address of its node, by which others find a host that listens on all of them. */
+  readonly nodeAddress?: string;
   /** JWK of the key that tokens are checked with. */
   readonly publicKey: webcrypto.JsonWebKey;
   /** This host's own token for calls to other services. */
@@ -46,6 +48,8 @@ export type FromHost =
   /** Listening and answering health; not yet ready when services still warm up or initialise. */
   | { readonly type: "listening"; readonly address: string }
   | { readonly type: "ready" }
+  /** On the way to being ready: what must happen first, and of which service. */
+  | { readonly type: "waiting"; readonly for: string }
   | { readonly type: "not-ready"; readonly reason: string }
   /** Someone wrote desired state: look now rather than at the next sweep. */
   | { readonly type: "desired-changed" }

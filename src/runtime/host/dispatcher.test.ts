@@ -230,6 +230,35 @@ describe("a deadline", () => {
     expect(clock.pending).toBe(0);
   });
 
+  // One timer serves all calls: one that was set for a call that has ended must not swallow the deadlines after it.
+  test("is each call's own, whatever the others do", async () => {
+    const finish = new Map<string, (answer: { total: number }) => void>();
+    const { dispatcher, plan, incoming, clock } = setUp(
+      shopService({ price: ({ item }) => new Promise((resolve) => finish.set(item, resolve)) }),
+      { maxConcurrency: 10 },
+    );
+    const ended: string[] = [];
+    const call = (item: string, deadlineAtMs: number) =>
+      dispatcher.call(plan("price"), incoming({ item }, { deadlineAtMs })).then(
+        () => ended.push(`${item} answered at ${clock.monotonic()}`),
+        (error: ServiceError) => ended.push(`${item} ${error.code} at ${clock.monotonic()}`),
+      );
+    void call("long", 80);
+    void call("short", 30);
+    void call("first", 10);
+    await turn();
+    finish.get("first")?.({ total: 1 });
+    await clock.advance(20);
+    void call("late", 45);
+    await clock.advance(100);
+    expect(ended).toEqual([
+      "first answered at 0",
+      "short DEADLINE at 30",
+      "late DEADLINE at 45",
+      "long DEADLINE at 80",
+    ]);
+  });
+
   test("comes from the caller, else from the contract, and is capped by the host", async () => {
     const { dispatcher, plan } = setUp(shopService(), { maxDeadlineMs: 5_000 });
     expect(dispatcher.deadlineAt(plan("price"), undefined)).toBe(100);

@@ -13,6 +13,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import { parseInput, parseOutput } from "../validation.ts";
 import { Admission, type AdmissionLimits } from "./admission.ts";
 import { CallContext } from "./call-context.ts";
+import { Deadlines } from "./deadlines.ts";
 import { fromHandler, isDefect } from "./handler-errors.ts";
 import type { IdempotencyStore } from "./idempotency.ts";
 import type { Incoming } from "./incoming.ts";
@@ -58,12 +59,14 @@ export class Dispatcher {
   readonly #notReady = new Map<string, string>();
   readonly #running = new Set<CallContext>();
   readonly #streams = new Set<CallContext>();
+  readonly #deadlines: Deadlines;
   #draining = false;
   #onIdle: (() => void) | undefined;
 
   constructor(services: readonly Service[], limits: DispatcherLimits, deps: DispatcherDeps) {
     this.#deps = deps;
     this.#limits = limits;
+    this.#deadlines = new Deadlines(deps.clock, this.#running);
     this.#admission = new Admission(deps.clock, limits);
     this.#load = new LoadCounters(services.map((service) => service.contract.name));
     this.plans = services.flatMap(createPlans);
@@ -270,12 +273,8 @@ export class Dispatcher {
     return new Promise((resolve, reject) => {
       if (context.abortReason === undefined) context.onAbort = reject;
       else reject(context.abortReason);
-      const remainingMs = Math.max(0, Math.ceil(incoming.deadlineAtMs - startedAtMs));
-      const cancelTimer = clock.after(remainingMs, () => {
-        context.abort(new ServiceError("DEADLINE", `${plan.name} did not end before its deadline.`));
-      });
+      this.#deadlines.keep(incoming.deadlineAtMs);
       const release = () => {
-        cancelTimer();
         this.#running.delete(context);
         if (!incoming.nested) this.#admission.leave(clock.monotonic() - startedAtMs);
         this.#checkIdle();
@@ -293,11 +292,21 @@ export class Dispatcher {
     });
   }
 
-  async #work(plan: Plan, incoming: Incoming, context: CallContext, input: Record<string, unknown>): Promise<unknown> {
+  #work(plan: Plan, incoming: Incoming, context: CallContext, input: Record<string, unknown>): Promise<unknown> {
     const key = plan.procedure.idempotent ? undefined : incoming.idempotencyKey;
     const keys = key === undefined ? undefined : this.#idempotency.get(plan.service);
     if (key === undefined || keys === undefined) return this.#handle(plan, context, input);
+    return this.#workOnce(plan, context, input, keys, key);
+  }
 
+  /** Under its key: a repeat gets the answer of the first. */
+  async #workOnce(
+    plan: Plan,
+    context: CallContext,
+    input: Record<string, unknown>,
+    keys: IdempotencyStore,
+    key: string,
+  ): Promise<unknown> {
     const bodyHash = createHash("sha256").update(canonicalJson(input)).digest("base64url");
     const reserved = await keys.reserve({ caller: context.caller.subject, procedure: plan.name, key }, bodyHash);
     if (reserved.state === "done") return reserved.answer;
@@ -379,7 +388,9 @@ export class Dispatcher {
   }
 
   #checkIdle(): void {
-    if (this.#draining && this.inFlight === 0 && this.#streams.size === 0) this.#onIdle?.();
+    if (!this.#draining || this.inFlight > 0 || this.#streams.size > 0) return;
+    this.#deadlines.close();
+    this.#onIdle?.();
   }
 
   #planOf(call: OutgoingCall): Plan {

@@ -25,6 +25,8 @@ export interface HostContext {
   engineStatus(): EngineStatus;
   /** Someone wrote desired state: the engine is told at once. */
   desiredChanged(): void;
+  /** What must happen before it is ready for the first time. */
+  waiting(what: string): void;
   /** Whether it takes calls, told at every change; a reason when it does not. */
   ready(): void;
   notReady(reason: string): void;

@@ -93,6 +93,7 @@ class Host {
       token: () => this.#token,
       engineStatus: () => this.#engine,
       desiredChanged: () => sendToParent({ type: "desired-changed" }),
+      waiting: (what) => sendToParent({ type: "waiting", for: what }),
       ready: () => this.#becameReady(),
       notReady: (reason) => this.#becameNotReady(reason),
     });

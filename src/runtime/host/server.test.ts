@@ -1,13 +1,18 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { connect } from "node:net";
+import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { request } from "undici";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { systemClock } from "#core/clock.ts";
 import { defineContract, procedure, type Scope } from "#core/contract.ts";
-import { ServiceError } from "#core/service-error.ts";
 import { systemRandom } from "#core/random.ts";
+import { ServiceError } from "#core/service-error.ts";
 import { implement, type Service } from "#runtime/service.ts";
-import { createRegistry } from "#runtime/telemetry/metrics.ts";
 import { silentLogger } from "#runtime/telemetry/logger.ts";
+import { createRegistry } from "#runtime/telemetry/metrics.ts";
 import { createCountingIds } from "#testing/counting-ids.ts";
+import { listen } from "../http/listen.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { createServer } from "./server.ts";
 
@@ -20,7 +25,7 @@ const library = defineContract("library", {
       method: "GET",
       path: "/books/{id}",
       input: z.object({ id: z.string(), pages: z.coerce.number().default(1), tags: z.array(z.string()).optional() }),
-      output: z.object({ id: z.string(), pages: z.number(), deadlineMs: z.number() }),
+      output: z.object({ id: z.string(), pages: z.number(), tags: z.array(z.string()), deadlineMs: z.number() }),
       errors: { LENT: z.object({ to: z.string() }) },
     }),
     lend: procedure({
@@ -43,11 +48,12 @@ const library = defineContract("library", {
 
 const clock = systemClock;
 const service = implement(library, {
-  async book({ id, pages }, { fail, deadlineAtMs }) {
+  async book({ id, pages, tags = [] }, { fail, deadlineAtMs }) {
     if (id === "lent") throw fail("LENT", { to: "bob" }, "It is lent.");
     if (id === "crash") throw new TypeError("secret internals");
+    if (id === "big") throw new ServiceError("CONFLICT", "It is too big.", { data: { size: 1n } });
     if (id === "busy") throw new ServiceError("OVERLOADED", "busy", { retryAfterMs: 1_500 });
-    return { id, pages, deadlineMs: deadlineAtMs - clock.monotonic() };
+    return { id, pages, tags, deadlineMs: deadlineAtMs - clock.monotonic() };
   },
   lend: async ({ to }) => ({ to }),
   async *arrivals({ fail }) {
@@ -58,7 +64,7 @@ const service = implement(library, {
   },
 }) as unknown as Service;
 
-function start() {
+async function start() {
   const dispatcher = new Dispatcher(
     [service],
     { maxConcurrency: 10, maxQueue: 0, maxDeadlineMs: 60_000 },
@@ -94,12 +100,16 @@ function start() {
     },
     { replicaId: "core/0@1", maxBodyBytes: 1_000, maxJsonDepth: 5 },
   );
-  return { dispatcher, server };
+  return { dispatcher, server, address: await listen(server, { bindAddress: "127.0.0.1", port: 0 }) };
 }
 
-let bench: ReturnType<typeof start>;
-beforeEach(() => {
-  bench = start();
+let bench: Awaited<ReturnType<typeof start>>;
+beforeEach(async () => {
+  bench = await start();
+});
+afterEach(() => {
+  bench.server.close();
+  bench.server.closeAllConnections();
 });
 
 interface Asked {
@@ -113,25 +123,25 @@ async function ask(
   url: string,
   { headers = {}, body, token = "operator" }: Asked = {},
 ) {
-  const answer = await bench.server.inject({
+  const answer = await request(`${bench.address}${url}`, {
     method,
-    url,
     headers: {
       ...(token === "" ? {} : { authorization: `Bearer ${token}` }),
       ...(body === undefined ? {} : { "content-type": "application/json" }),
       ...headers,
     },
-    ...(body === undefined ? {} : { payload: body }),
+    ...(body === undefined ? {} : { body }),
   });
-  return { status: answer.statusCode, headers: answer.headers, text: answer.body, json: () => answer.json() };
+  const text = await answer.body.text();
+  return { status: answer.statusCode, headers: answer.headers, text, json: () => JSON.parse(text) };
 }
 
 describe("answers", () => {
   test("take path and query as the contract says, and carry load, replica and correlation id", async () => {
-    const answer = await ask("GET", "/library/books/a%2Fb?pages=7&unknown=1", {
+    const answer = await ask("GET", "/library/books/a%2Fb?pages=7&tags=new&unknown=1", {
       headers: { "x-correlation-id": "mine", "x-seedcore-deadline-ms": "700" },
     });
-    expect(answer.json()).toMatchObject({ id: "a/b", pages: 7 });
+    expect(answer.json()).toMatchObject({ id: "a/b", pages: 7, tags: ["new"] });
     expect(answer.json().deadlineMs).toBeLessThanOrEqual(700);
     expect(answer.headers).toMatchObject({
       "x-seedcore-load": "0/10",
@@ -161,6 +171,13 @@ describe("problems", () => {
     expect(crash.status).toBe(500);
     expect(crash.text).not.toContain("secret");
     expect(crash.json().correlationId).toBe(crash.headers["x-correlation-id"]);
+  });
+
+  // Nobody catches what is thrown while an error is answered: it would end the host.
+  test("data that are no JSON are left out, and the host goes on", async () => {
+    const answer = await ask("GET", "/library/books/big");
+    expect([answer.status, answer.json().code, answer.json().data]).toEqual([409, "CONFLICT", undefined]);
+    expect((await ask("GET", "/library/books/1")).status).toBe(200);
   });
 
   test("retry-after is said in whole seconds, too", async () => {
@@ -213,6 +230,52 @@ describe("problems", () => {
     expect(answer.headers["x-seedcore-replica"]).toBe("core/0@1");
   });
 
+  // Its length says nothing, so it has to be counted; what comes after the refusal must not be read as a request.
+  test("a body over the limit that comes in pieces is refused, and its connection closed", async () => {
+    async function* pieces() {
+      for (let i = 0; i < 50; i++) {
+        yield Buffer.from("x".repeat(100));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    const answer = await request(`${bench.address}/library/books/1/lend`, {
+      method: "POST",
+      headers: { authorization: "Bearer operator", "content-type": "application/json" },
+      body: Readable.from(pieces()),
+    });
+    expect([answer.statusCode, answer.headers.connection]).toEqual([413, "close"]);
+    expect(await answer.body.json()).toMatchObject({ code: "TOO_LARGE" });
+  });
+
+  // Clients send neither a length nor a body then, and the server has no event for what is not there.
+  test("a body that is declared and not sent is refused, not waited for", async () => {
+    const { hostname, port } = new URL(bench.address);
+    const socket = connect(Number(port), hostname);
+    const head = ["POST /library/books/1/lend HTTP/1.1", "host: x", "authorization: Bearer operator"];
+    socket.end([...head, "content-type: application/json", "connection: close", "", ""].join("\r\n"));
+    const answer = await text(socket);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain('"code":"MALFORMED"');
+  });
+
+  // Closed at once, its connection was reset under the rest of the body, and a gateway told of a connection lost.
+  test("whoever still sends a body that is refused can send all of it", async () => {
+    const { hostname, port } = new URL(bench.address);
+    const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true });
+    const failures: Error[] = [];
+    socket.on("error", (error) => failures.push(error));
+    const head = ["POST /library/books/1/lend HTTP/1.1", "host: x", "authorization: Bearer operator"];
+    socket.write([...head, "content-type: x", `content-length: ${20 * 65_536}`, "", ""].join("\r\n"));
+    const answer = text(socket);
+    for (let i = 0; i < 20; i++) {
+      socket.write(Buffer.alloc(65_536));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(await answer).toMatch(/^HTTP\/1\.1 415 /);
+    expect(failures).toEqual([]);
+    socket.destroy();
+  });
+
   test("an address that leads nowhere says what exists", async () => {
     expect((await ask("GET", "/nothing")).json()).toMatchObject({ code: "NOT_FOUND", data: { services: ["library"] } });
     expect((await ask("GET", "/library/shelves")).json().data.routes).toContain("GET /library/books/{id}");
@@ -225,7 +288,7 @@ describe("problems", () => {
 describe("who may ask", () => {
   test("health and readiness are open and empty; everything else needs a token, addresses that do not exist too", async () => {
     expect(await ask("GET", "/-/health", { token: "" })).toMatchObject({ status: 200, text: "" });
-    expect(await ask("GET", "/-/ready", { token: "" })).toMatchObject({ status: 200, text: "" });
+    expect(await ask("GET", "/-/ready?by=probe", { token: "" })).toMatchObject({ status: 200, text: "" });
     for (const url of ["/-/load", "/-/metrics", "/library/books/1", "/nothing", "/-/health/x"]) {
       expect((await ask("GET", url, { token: "" })).status).toBe(401);
     }

@@ -14,12 +14,14 @@ import type { Service } from "../service.ts";
 import { createDatabases, NO_DATABASES } from "../storage/databases.ts";
 import { createShardEpochs, shardsSchema } from "../storage/shard-epochs.ts";
 import { createCallMetrics, registerStatementCount } from "../telemetry/metrics.ts";
+import { listen } from "../http/listen.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Front, HostContext } from "./front.ts";
 import { createIdempotencyStore, idempotencySchema } from "./idempotency.ts";
 import { initialise } from "./initialisation.ts";
 import { createOutbound } from "./outbound.ts";
 import { createOwnership } from "./ownership.ts";
+import { createPending } from "./pending.ts";
 import { createServer } from "./server.ts";
 import type { ServiceContext, ServiceFactory } from "./service-context.ts";
 
@@ -88,7 +90,15 @@ export async function createServicesFront(
   });
 
   linked(link);
-  const services = await Promise.all(spec.services.map(async (name) => (await source(name))(contextOf(name))));
+  const pending = createPending(host);
+  const services = await Promise.all(
+    spec.services.map(async (name) => {
+      pending.begin(name, `${name} is being created`);
+      const service = await (await source(name))(contextOf(name));
+      pending.end(name);
+      return service;
+    }),
+  );
   const ownership = createOwnership({
     clock,
     log,
@@ -125,29 +135,35 @@ export async function createServicesFront(
     const { name } = service.contract;
     const done = await initialise(service, stopping.signal, clock, log, (reason) => {
       calls.setNotReady(name, reason);
-      host.notReady(reason);
+      pending.fail(name, reason);
     });
     if (!done) return;
+    pending.end(name);
     calls.setNotReady(name, undefined);
     ownership.start(service);
     if (isReady(calls, services)) host.ready();
   }
 
   return {
-    async listen() {
-      // With a fixed port the next replica listens before this one has gone; the kernel shares the connections.
-      const reusePort = process.platform === "linux" && spec.port !== 0;
-      const options = { host: assignment.bindAddress, port: spec.port, reusePort };
-      await server.listen(options);
-      const bound = server.server.address();
-      const port = typeof bound === "object" && bound !== null ? bound.port : spec.port;
-      const reachable = assignment.bindAddress === "0.0.0.0" ? "127.0.0.1" : assignment.bindAddress;
-      return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
+    listen() {
+      return listen(server, { bindAddress: assignment.bindAddress, port: spec.port });
     },
     async start() {
-      await Promise.all(services.map(async (service) => service.warmUp?.()));
+      await Promise.all(
+        services.map(async (service) => {
+          if (service.warmUp === undefined) return;
+          const { name } = service.contract;
+          pending.begin(name, `${name} is warming up`);
+          await service.warmUp();
+          pending.end(name);
+        }),
+      );
       for (const service of services) {
-        if (service.initialise) calls.setNotReady(service.contract.name, "it is initialising");
+        const { name } = service.contract;
+        if (service.initialise) {
+          calls.setNotReady(name, "it is initialising");
+          pending.begin(name, `${name} is initialising`);
+        }
         void prepare(service);
       }
     },
@@ -165,7 +181,7 @@ export async function createServicesFront(
       stopping.abort();
       const ended = calls.drain();
       // Idle connections would be taken for room by their clients.
-      server.server.closeIdleConnections();
+      server.closeIdleConnections();
       return ended;
     },
     abortAll: (reason: ServiceError) => calls.abortAll(reason),
@@ -177,11 +193,9 @@ export async function createServicesFront(
         if (result.status === "rejected")
           log.error({ error: result.reason as unknown }, "a service did not close well");
       }
-      await Promise.all([
-        server.close(),
-        transport.close(),
-        ...deployments.map((deployment) => deployment[Symbol.asyncDispose]()),
-      ]);
+      server.close();
+      server.closeAllConnections();
+      await Promise.all([transport.close(), ...deployments.map((deployment) => deployment[Symbol.asyncDispose]())]);
       await databases.close();
     },
   };
@@ -225,6 +239,7 @@ function tellingEngine(state: () => Promise<DesiredState>, changed: () => void):
     list: async () => (await state()).list(),
     put: (spec, also) => telling((desired) => desired.put(spec, also)),
     remove: (host) => telling((desired) => desired.remove(host)),
+    giveUp: (mine, former) => telling((desired) => desired.giveUp(mine, former)),
     startRollout: (host, toNext, plan, also) => telling((desired) => desired.startRollout(host, toNext, plan, also)),
     changeRollout: (host, how, also) => telling((desired) => desired.changeRollout(host, how, also)),
     scale: (host, replicas, also) => telling((desired) => desired.scale(host, replicas, also)),

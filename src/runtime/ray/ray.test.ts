@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ServiceError } from "#core/service-error.ts";
 import { createFakeClock } from "#testing/fake-clock.ts";
-import { createFakeRay, type FakeStream, openingAnswer } from "#testing/fake-ray.ts";
+import { createFakeRay, openingAnswer } from "#testing/fake-ray.ts";
 import { ClientTask_RemoteExecType } from "./protocol/ray-client_pb.js";
 import { decodePickle } from "./pickle/decode-pickle.ts";
 import { encodePickle } from "./pickle/encode-pickle.ts";
@@ -10,20 +10,17 @@ import { createRay } from "./ray.ts";
 
 const idOf = (n: number) => new Uint8Array(28).fill(n);
 
-/** A cluster that gives ids to what is put and run, and answers every get with `value`. */
-function openFixture(value: (stream: FakeStream) => unknown = () => "done") {
+/** A cluster that gives ids to what is put and run, and answers every get with `data`. */
+function openFixture(data = encodePickle("done")) {
   const clock = createFakeClock();
   let ids = 0;
   const fake = createFakeRay({
-    onRequest(request, stream) {
+    onRequest(request) {
       const { type } = request;
       if (type.case === "put") return { case: "put", value: { id: idOf(++ids), valid: true } };
       if (type.case === "task") return { case: "taskTicket", value: { valid: true, returnIds: [idOf(++ids)] } };
       if (type.case === "release") return { case: "release", value: { ok: type.value.ids.map(() => true) } };
       if (type.case !== "get") return openingAnswer(request);
-      const answer = value(stream);
-      if (answer === undefined) return undefined;
-      const data = encodePickle(answer as string);
       return { case: "get", value: { valid: true, data, chunkId: 0, totalChunks: 1, totalSize: BigInt(data.length) } };
     },
   });
@@ -110,6 +107,39 @@ describe("ray", () => {
     await closing;
   });
 
+  // A task of an hour went on for nobody: whoever started it has an error and no reference to cancel it by.
+  it("cancels a task whose caller left before Ray had said its id", async () => {
+    const clock = createFakeClock();
+    const fake = createFakeRay({
+      onRequest: (request) =>
+        request.type.case === "put"
+          ? { case: "put", value: { id: idOf(1), valid: true } }
+          : request.type.case === "release"
+            ? { case: "release", value: {} }
+            : openingAnswer(request),
+    });
+    const endpoint = { host: "ray", port: 10001, token: undefined, tls: undefined };
+    await using ray = createRay({ endpoint, namespace: "test", deadlineMs: 1_000 }, { clock, openWire: fake.openWire });
+    await ray.versions();
+    const left = new AbortController();
+    const called = failure(ray.task("m:f").call([]));
+    const started = failure(ray.task("m:f").start([], { signal: left.signal }));
+    await clock.advance(1);
+    left.abort();
+    await clock.advance(1_000);
+    expect([(await called).code, (await started).code]).toEqual(["DEADLINE", "CANCELLED"]);
+
+    const [stream] = fake.streams;
+    const tasks = (stream?.received ?? []).filter(({ type }) => type.case === "task");
+    for (const [n, { reqId }] of tasks.entries()) {
+      stream?.answer(reqId, { case: "taskTicket", value: { valid: true, returnIds: [idOf(10 + n)] } });
+    }
+    await clock.advance(200);
+    expect(fake.cancelled).toEqual([idOf(10), idOf(11)]);
+    const released = (stream?.received ?? []).flatMap(({ type }) => (type.case === "release" ? type.value.ids : []));
+    expect(released).toEqual([idOf(10), idOf(11)]);
+  });
+
   // Ray ends the whole session when it gets a reference that it does not know.
   it("refuses what was released or belongs to a lost session before it is sent", async () => {
     const { clock, fake, ray } = openFixture();
@@ -141,6 +171,41 @@ describe("ray", () => {
     await ray.close();
   });
 
+  // Whoever tells failures apart by their code met an error of the pickle reader, which has none.
+  it("fails with a ServiceError for what cannot be read or written, after the work or before it", async () => {
+    const outOfBand = new Uint8Array([0x80, 5, 0x97, 0x2e]);
+    const { ray, sent } = openFixture(outOfBand);
+    const { code, started, message } = await failure(ray.task("m:f").call([]));
+    expect([code, started]).toEqual(["BAD_OUTPUT", "yes"]);
+    expect(message).toContain("m:f");
+    const ref = await ray.put(1);
+    expect((await failure(ray.get(ref))).code).toBe("BAD_OUTPUT");
+
+    const notPython = (() => 1) as unknown as string;
+    const before = sent("task").length;
+    const errors = [
+      await failure(ray.put(notPython)),
+      await failure(ray.task("m:f").call([notPython])),
+      await failure(ray.task("m:f", { runtimeEnv: { env: notPython } }).call([])),
+    ];
+    for (const error of errors) expect(error).toMatchObject({ code: "INVALID_INPUT", started: "no" });
+    expect(sent("task").length).toBe(before);
+    await ray.close();
+  });
+
+  it("says that Ray refused although its reason cannot be read", async () => {
+    const fake = createFakeRay({
+      onRequest: (request) =>
+        request.type.case === "put"
+          ? { case: "put", value: { valid: false, error: new Uint8Array([1]) } }
+          : openingAnswer(request),
+    });
+    const endpoint = { host: "ray", port: 10001, token: undefined, tls: undefined };
+    const deps = { clock: createFakeClock(), openWire: fake.openWire };
+    await using ray = createRay({ endpoint, namespace: "test" }, deps);
+    expect(await failure(ray.put(1))).toMatchObject({ code: "INVALID_INPUT", started: "no" });
+  });
+
   it.each(["f", "m:", ":f", "m:f:g", "m;f", "m:f()", "a b:f"])("refuses the import name %j", (name) => {
     const { ray } = openFixture();
     expect(() => ray.task(name as `${string}:${string}`)).toThrow("package.module:name");
@@ -151,6 +216,7 @@ describe("ray", () => {
     const ref = await ray.put(1);
     expect((await failure(ray.wait([ref], { count: 2, timeoutMs: 1 }))).code).toBe("INVALID_INPUT");
     expect((await failure(ray.wait([ref, ref], { timeoutMs: 1 }))).code).toBe("INVALID_INPUT");
+    expect((await failure(ray.wait([ref], { count: 0.5, timeoutMs: 1 }))).code).toBe("INVALID_INPUT");
     await ray.close();
   });
 });

@@ -1,30 +1,21 @@
-/**
- * Ray from TypeScript: objects, tasks, actors of a cluster, over one session of Ray's client protocol. For control, not
- * for data: a call costs milliseconds, and everything passes one Python process on the head.
- */
+/** Ray from TypeScript, over one session of Ray's client protocol. */
 import type { Clock } from "#core/clock.ts";
 import { ServiceError } from "#core/service-error.ts";
-import { type ActorHandle, type AnyMethods, createNamedHandle, type Methods } from "./client/actor-handle.ts";
-import { type ActorClass, createActorClass } from "./client/actor-class.ts";
+import { createNamedHandle } from "./client/actor-handle.ts";
+import { createActorClass } from "./client/actor-class.ts";
 import { type ClusterStore, createClusterStore } from "./client/cluster-store.ts";
-import {
-  fetchDashboardUrl,
-  fetchNodes,
-  fetchResources,
-  type RayNode,
-  type RayResources,
-} from "./client/cluster-state.ts";
-import type { ImportName } from "./client/code.ts";
+import type { CallTime } from "./client/call-time.ts";
+import { fetchDashboardUrl, fetchNodes, fetchResources } from "./client/cluster-state.ts";
 import { putPickle, waitForObjects } from "./client/commands.ts";
 import { createDriverCalls } from "./client/driver-calls.ts";
 import { toJobConfig } from "./client/job-config.ts";
 import { ObjectRef } from "./client/object-ref.ts";
-import type { ActorOptions, TaskOptions } from "./client/remote-options.ts";
-import { type CallTime, createRunner } from "./client/runner.ts";
+import { createRunner } from "./client/runner.ts";
 import { createSession, type SessionState } from "./client/session.ts";
-import { createTask, type Task } from "./client/task.ts";
+import { createTask } from "./client/task.ts";
 import { openWire, type RayEndpoint, type Wire } from "./client/wire.ts";
 import type { PyDict, PyValue } from "./pickle/values.ts";
+import type { RaySurface } from "./ray-surface.ts";
 
 export interface RayOptions {
   readonly endpoint: RayEndpoint;
@@ -45,69 +36,13 @@ export interface RayDeps {
   readonly openWire?: (endpoint: RayEndpoint) => Promise<Wire>;
 }
 
-/** What is ready, and what is not. */
-export interface WaitResult<T> {
-  readonly ready: readonly ObjectRef<T>[];
-  readonly pending: readonly ObjectRef<T>[];
-}
-
-/**
- * A Ray cluster. The session behind it is opened by the first call that needs one, and again after a loss; what was in
- * flight then fails with CONNECTION_LOST (may have run) or UNAVAILABLE (has not). Objects and unnamed actors end with
- * their session. Every failure is a ServiceError; PYTHON_EXCEPTION for what Python code raised.
- */
-export interface Ray extends AsyncDisposable {
+/** A Ray cluster, with what only those need who bring organisms up on it. */
+export interface Ray extends RaySurface, AsyncDisposable {
   /** Ray's key-value store; needs no session. */
   readonly store: ClusterStore;
   readonly state: SessionState["kind"];
   /** Versions on the other side, and how many tries opening the session took. */
   versions(options?: CallTime): Promise<{ readonly ray: string; readonly python: string; readonly tries: number }>;
-  /** Stores a value in the cluster. */
-  put<T extends PyValue>(value: T, options?: CallTime): Promise<ObjectRef<T>>;
-  /** The value of an object, once it is there. Nothing checks that it is a `T`. */
-  get<T>(ref: ObjectRef<T>, options?: CallTime): Promise<T>;
-  /** Waits until `count` objects are there (default 1), or `timeoutMs` is over; fetches nothing. */
-  wait<T>(
-    refs: readonly ObjectRef<T>[],
-    options: { readonly count?: number; readonly timeoutMs: number; readonly signal?: AbortSignal },
-  ): Promise<WaitResult<T>>;
-  /**
-   * A Python function, by where it is imported from; the workers import it.
-   * @example
-   * const add = ray.task<(a: number, b: number) => number>("operator:add");
-   * await add.call([1, 2]); // 3
-   */
-  task<F extends (...args: never) => unknown = (...args: PyValue[]) => PyValue>(
-    name: ImportName,
-    options?: TaskOptions,
-  ): Task<F>;
-  /**
-   * A Python class, by where it is imported from. Ray's server on the head imports it too.
-   * @example
-   * const counters = ray.actor<{ add(n: number): number }>("my.counters:Counter", { name: "hits", lifetime: "detached", getIfExists: true });
-   * const counter = await counters.create([]);
-   * await counter.call("add", [1]);
-   */
-  actor<M extends Methods = AnyMethods>(name: ImportName, options?: ActorOptions): ActorClass<M>;
-  /**
-   * An actor by its name. Where Ray's server on the head cannot import its class (the session has another `runtimeEnv`),
-   * its methods take named arguments only.
-   * @throws ServiceError NOT_FOUND.
-   */
-  getActor<M extends Methods = AnyMethods>(
-    name: string,
-    options?: CallTime & { readonly namespace?: string },
-  ): Promise<ActorHandle<M>>;
-  /**
-   * Stops a task: one that waits is dropped, one that runs gets a KeyboardInterrupt, or with `force` its worker is killed.
-   * Methods of actors cannot be forced.
-   */
-  cancel(
-    ref: ObjectRef,
-    options?: CallTime & { readonly force?: boolean; readonly recursive?: boolean },
-  ): Promise<void>;
-  nodes(options?: CallTime): Promise<readonly RayNode[]>;
-  resources(options?: CallTime): Promise<RayResources>;
   /** `host:port` of the dashboard, as the head knows it; undefined where there is none. */
   dashboardUrl(options?: CallTime): Promise<string | undefined>;
   /** Ends the session, and with it everything that is not detached. */
@@ -152,9 +87,13 @@ export function createRay(options: RayOptions, deps: RayDeps): Ray {
       const time = runner.toRequestTime({ deadlineMs: timeoutMs + deadlineMs, signal });
       const opened = await session.use(time);
       const ids = refs.map((ref) => ref.in(opened));
-      if (count > refs.length || new Set(refs.map(({ id }) => id)).size < refs.length) {
+      const isCount = Number.isInteger(count) && count > 0 && count <= refs.length;
+      if (!isCount || new Set(refs.map(({ id }) => id)).size < refs.length) {
         const given = `Cannot wait for ${count} of ${refs.length} objects`;
-        throw new ServiceError("INVALID_INPUT", `${given}: give each object once, and at least as many.`);
+        throw new ServiceError(
+          "INVALID_INPUT",
+          `${given}: give each object once, and a whole count from 1 to as many.`,
+        );
       }
       const found = await waitForObjects(calls, opened, ids, { count, timeoutMs }, time);
       const ready = new Set(found.map((id) => Buffer.from(id).toString("hex")));

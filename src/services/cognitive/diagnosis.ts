@@ -1,5 +1,7 @@
 /** From the candidates to a conclusion: how sure, in which words, and what would make it surer. */
+import { causeName } from "#contracts/cause-text.ts";
 import type { Diagnosis, Evidence, Hypothesis } from "#contracts/cognitive.ts";
+import { signatureOf } from "#contracts/signature.ts";
 import { type Candidate, weigh } from "./hypotheses.ts";
 
 /** Corrects a confidence by what such a one was worth before. */
@@ -18,7 +20,7 @@ export function diagnose(evidence: Evidence, recalibrate: Recalibrate): Diagnosi
     thought: thoughtOf(cause),
     cause,
     alternatives,
-    signature: signatureOf(evidence),
+    signature: signatureOf(evidence.movements),
     proposedSolution: solutionOf(cause),
     missing: missingOf(evidence, cause, alternatives),
   };
@@ -34,11 +36,6 @@ function toHypotheses(candidates: readonly Candidate[], recalibrate: Recalibrate
     const sorted = [...reasons].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight));
     return { service, kind, confidence: recalibrate(rawConfidence), rawConfidence, reasons: sorted, changeId };
   });
-}
-
-/** What moved and where to: by it incidents are compared. */
-export function signatureOf({ movements }: Pick<Evidence, "movements">): string[] {
-  return [...new Set(movements.map((one) => `${one.series.replace(/^services\//, "")}:${one.direction}`))].sort();
 }
 
 function thoughtOf({ service, kind, reasons }: Hypothesis): string {
@@ -94,7 +91,8 @@ function missingOf(
     missing.push("There are too few points to see which series moved first.");
   const [second] = alternatives;
   if (cause.kind !== "unknown" && second !== undefined && cause.rawConfidence - second.rawConfidence < CLOSE) {
-    missing.push(`${second.service ?? second.kind} (${second.kind}) is nearly as likely.`);
+    const name = second.kind === "unknown" ? "That it is something that does not show" : causeName(second);
+    missing.push(`${name} is nearly as likely.`);
   }
   if (cause.kind === "unknown") missing.push("A service whose own figures moved, or a change shortly before.");
   return missing;

@@ -3,6 +3,7 @@
  * (Good, Probability and the Weighing of Evidence, 1950). docs/reasoning.md lists the weights and why.
  */
 import type { CauseKind, Evidence, Movement, Reason } from "#contracts/cognitive.ts";
+import { formatDuration } from "#core/duration.ts";
 import { type GraphView, type OwnTrouble, viewGraph } from "./graph-view.ts";
 import { leadLag, together } from "./lead-lag.ts";
 
@@ -259,15 +260,14 @@ function ofChanges(scene: Scene): Candidate[] {
     .filter(({ byOrganism, kind }) => !byOrganism && kind !== "note")
     .filter(({ atMs }) => atMs >= firstMs - CHANGE_BEFORE_MS && atMs <= firstMs + CHANGE_AFTER_MS);
   return near.map((change) => {
-    const beforeS = Math.max(0, (firstMs - change.atMs) / 1_000);
+    const beforeMs = Math.max(0, firstMs - change.atMs);
     const service =
       graph.services.find((one) => one.service === change.target || one.host === change.target)?.service ?? null;
-    const closeness =
-      1 - Math.log1p((beforeS * 1_000) / CHANGE_SCALE_MS) / Math.log1p(CHANGE_NEUTRAL_MS / CHANGE_SCALE_MS);
+    const closeness = 1 - Math.log1p(beforeMs / CHANGE_SCALE_MS) / Math.log1p(CHANGE_NEUTRAL_MS / CHANGE_SCALE_MS);
     const reasons: Reason[] = [
       {
         kind: "change",
-        text: `${change.kind} of ${change.target || "something"} ${number(beforeS)} s before the first movement: ${change.summary}`,
+        text: `${change.kind} of ${change.target || "something"} ${formatDuration(beforeMs)} before the first movement: ${change.summary}`,
         weight: WEIGHTS.change * closeness,
         refs: [change.id],
       },

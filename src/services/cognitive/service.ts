@@ -1,4 +1,4 @@
-/** Reasons over evidence. Keeps nothing but what it said and whether it was right, as rows: any replica may answer. */
+/** Reasons over evidence. Keeps nothing but how sure it was and whether it was right, as rows: any replica may answer. */
 import { cognitive } from "#contracts/cognitive.ts";
 import type { Clock } from "#core/clock.ts";
 import { implement, type Service } from "#runtime/service.ts";
@@ -18,10 +18,8 @@ export interface CognitiveDeps {
 
 /** Another replica's outcomes are known here after this long at the latest. */
 const CALIBRATION_KEPT_MS = 5_000;
-const MOST_SAID = 1_000;
 
 export function cognitiveService({ database, store, clock }: CognitiveDeps): Service<typeof cognitive> {
-  const said = new Map<string, number>();
   let kept: { readonly calibration: Calibration; readonly untilMs: number } | undefined;
 
   async function calibration(): Promise<Calibration> {
@@ -31,22 +29,11 @@ export function cognitiveService({ database, store, clock }: CognitiveDeps): Ser
     return fresh;
   }
 
-  /** The same said again is not written again: an incident is thought about every other second. */
-  async function tell(incidentId: string, confidence: number): Promise<void> {
-    if (said.get(incidentId) === confidence) return;
-    await store.predict(incidentId, confidence, clock.now());
-    if (said.size >= MOST_SAID) said.clear();
-    said.set(incidentId, confidence);
-  }
-
   return implement(
     cognitive,
     {
-      async reasonAboutFailure({ incidentId, evidence }) {
-        const { correct } = await calibration();
-        const diagnosis = diagnose(evidence, correct);
-        if (incidentId !== undefined) await tell(incidentId, diagnosis.cause.rawConfidence);
-        return diagnosis;
+      async reasonAboutFailure({ evidence }) {
+        return diagnose(evidence, (await calibration()).correct);
       },
 
       async makeDecision({ cause, options }) {
@@ -69,8 +56,8 @@ export function cognitiveService({ database, store, clock }: CognitiveDeps): Ser
         return synthesize(cases, goal);
       },
 
-      async recordOutcome({ incidentId, wasRight }) {
-        const recorded = await store.judge(incidentId, wasRight);
+      async recordOutcome({ actionId, rawConfidence, wasRight }) {
+        const recorded = await store.put(actionId, { raw: rawConfidence, wasRight }, clock.now());
         kept = undefined;
         return { recorded };
       },

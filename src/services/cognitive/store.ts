@@ -1,15 +1,16 @@
-/** What was said of incidents, and whether it was right. */
+/** How sure causes were that were acted on, and whether they were right. */
 import { createBuilder } from "#runtime/storage/builder.ts";
 import type { Database } from "#runtime/storage/database.ts";
 import type { Schema } from "#runtime/storage/migration.ts";
 import type { Outcome } from "./calibration.ts";
 
 interface Tables {
-  readonly cognitive_predictions: {
-    readonly incident_id: string;
+  readonly cognitive_outcomes: {
+    readonly action_id: string;
+    /** Before recalibration. */
     readonly confidence: number;
-    /** 1, 0, or null while nobody knows. */
-    readonly was_right: number | null;
+    /** 1 or 0. */
+    readonly was_right: number;
     readonly at_ms: number;
   };
 }
@@ -31,6 +32,21 @@ export const cognitiveSchema: Schema = {
         q.schema.createIndex("cognitive_predictions_time").on("cognitive_predictions").column("at_ms").compile(),
       ],
     },
+    {
+      version: 2,
+      oldestCompatible: 1,
+      // Nothing is taken over: version 1 judged what was thought last of an incident, not what was acted on.
+      statements: (q) => [
+        q.schema
+          .createTable("cognitive_outcomes")
+          .addColumn("action_id", "text", (c) => c.primaryKey())
+          .addColumn("confidence", "double precision", (c) => c.notNull())
+          .addColumn("was_right", "integer", (c) => c.notNull())
+          .addColumn("at_ms", "bigint", (c) => c.notNull())
+          .compile(),
+        q.schema.createIndex("cognitive_outcomes_time").on("cognitive_outcomes").column("at_ms").compile(),
+      ],
+    },
   ],
 };
 
@@ -43,33 +59,17 @@ export type CognitiveStore = ReturnType<typeof createCognitiveStore>;
 export function createCognitiveStore(db: Database) {
   const q = createBuilder<Tables>(db.dialect);
   return {
-    /** What is said now counts, until its outcome is known: what is said after that is no prediction. */
-    async predict(incidentId: string, confidence: number, atMs: number): Promise<void> {
-      await db.write([
-        q
-          .insertInto("cognitive_predictions")
-          .values({ incident_id: incidentId, confidence, was_right: null, at_ms: atMs })
-          .onConflict((c) =>
-            c
-              .column("incident_id")
-              .doUpdateSet({ confidence, at_ms: atMs })
-              .where("cognitive_predictions.was_right", "is", null),
-          )
-          .compile(),
-        q
-          .deleteFrom("cognitive_predictions")
-          .where("at_ms", "<", atMs - KEPT_MS)
-          .compile(),
-      ]);
-    },
-
-    /** Whether there was a prediction to judge. */
-    async judge(incidentId: string, wasRight: boolean): Promise<boolean> {
+    /** Whether it is the first of this action; a later one changes nothing. */
+    async put(actionId: string, { raw, wasRight }: Outcome, atMs: number): Promise<boolean> {
       const [result] = await db.write([
         q
-          .updateTable("cognitive_predictions")
-          .set({ was_right: Number(wasRight) })
-          .where("incident_id", "=", incidentId)
+          .insertInto("cognitive_outcomes")
+          .values({ action_id: actionId, confidence: raw, was_right: Number(wasRight), at_ms: atMs })
+          .onConflict((c) => c.column("action_id").doNothing())
+          .compile(),
+        q
+          .deleteFrom("cognitive_outcomes")
+          .where("at_ms", "<", atMs - KEPT_MS)
           .compile(),
       ]);
       return (result?.rowCount ?? 0) > 0;
@@ -77,11 +77,10 @@ export function createCognitiveStore(db: Database) {
 
     async outcomes(): Promise<Outcome[]> {
       const query = q
-        .selectFrom("cognitive_predictions")
+        .selectFrom("cognitive_outcomes")
         .select(["confidence", "was_right"])
-        .where("was_right", "is not", null)
         .orderBy("at_ms", "desc")
-        .orderBy("incident_id")
+        .orderBy("action_id")
         .limit(MOST_OUTCOMES);
       return (await db.read(query.compile())).map((row) => ({ raw: row.confidence, wasRight: row.was_right === 1 }));
     },

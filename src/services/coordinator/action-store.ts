@@ -1,9 +1,10 @@
 /** Statements over actions, times of maintenance and tolerances. */
 import type { CompiledQuery, Kysely } from "kysely";
-import type { Action, Maintenance } from "#contracts/coordinator.ts";
+import type { Action } from "#contracts/action.ts";
+import type { Maintenance } from "#contracts/policy.ts";
 import type { Crossing } from "#contracts/ml.ts";
 import { type Database, expecting, type Write } from "#runtime/storage/database.ts";
-import type { ActionRecord } from "./action.ts";
+import { type ActionRecord, UNENDED } from "./action.ts";
 import { seriesKey } from "./incident.ts";
 import type { ActionRow, Tables } from "./schema.ts";
 
@@ -15,10 +16,11 @@ export interface Tolerance {
   readonly direction: Crossing["direction"];
   /** In the unit of the series. */
   readonly change: number;
+  /** Which taught it. */
+  readonly incidentId: string;
 }
 
 const HOUR_MS = 3_600_000;
-const UNDER_WAY: readonly Action["state"][] = ["held", "proposed", "acting", "checking", "undoing"];
 
 export function createActionStore(db: Database, q: Kysely<Tables>) {
   const read = async (query: CompiledQuery<ActionRow>) => (await db.read(query)).map(toAction);
@@ -53,12 +55,12 @@ export function createActionStore(db: Database, q: Kysely<Tables>) {
       return read(query.orderBy("created_at_ms").orderBy("id").compile());
     },
 
-    /** Those that something is still to happen to, and those done within the last hour. */
+    /** Those that something is still to happen to, and those that ended within the last hour. */
     async current(nowMs: number): Promise<ActionRecord[]> {
       const query = q
         .selectFrom("coordinator_actions")
         .selectAll()
-        .where((e) => e.or([e("state", "in", UNDER_WAY), e("acted_at_ms", ">=", nowMs - HOUR_MS)]));
+        .where((e) => e.or([e("state", "in", UNENDED), e("ended_at_ms", ">=", nowMs - HOUR_MS)]));
       return read(query.orderBy("created_at_ms").orderBy("id").compile());
     },
 
@@ -103,16 +105,13 @@ export function createActionStore(db: Database, q: Kysely<Tables>) {
       }));
     },
 
-    putTolerance: ({ series, direction, change }: Tolerance, incidentId: string): CompiledQuery =>
-      q
-        .insertInto("coordinator_tolerances")
-        .values({ series, direction, change, incident_id: incidentId })
-        .onConflict((c) => c.columns(["series", "direction"]).doUpdateSet({ change, incident_id: incidentId }))
-        .compile(),
-
-    /** Forgets what an incident taught. */
-    removeTolerances: (incidentId: string): CompiledQuery =>
-      q.deleteFrom("coordinator_tolerances").where("incident_id", "=", incidentId).compile(),
+    /** Puts these in the place of all there are. */
+    replaceTolerances: (tolerances: readonly Tolerance[]): CompiledQuery[] => [
+      q.deleteFrom("coordinator_tolerances").compile(),
+      ...tolerances.map(({ series, direction, change, incidentId }) =>
+        q.insertInto("coordinator_tolerances").values({ series, direction, change, incident_id: incidentId }).compile(),
+      ),
+    ],
 
     async tolerance(crossing: Crossing): Promise<number | undefined> {
       const query = q
@@ -140,4 +139,19 @@ function toRow(action: ActionRecord): ActionRow {
   };
 }
 
-const toAction = (row: ActionRow): ActionRecord => JSON.parse(row.data) as ActionRecord;
+/** What is in the rows of all versions. Those before did not know these fields, and of `recalled` only the ids of cases. */
+type StoredAction = Omit<ActionRecord, "wouldBegin" | "rawConfidence" | "recalled"> &
+  Partial<Pick<ActionRecord, "wouldBegin" | "rawConfidence">> & {
+    readonly recalled: readonly (ActionRecord["recalled"][number] | string)[];
+  };
+
+function toAction(row: ActionRow): ActionRecord {
+  const stored = JSON.parse(row.data) as StoredAction;
+  return {
+    ...stored,
+    wouldBegin: stored.wouldBegin ?? (stored.state === "observed" && stored.mode === "observe"),
+    rawConfidence: stored.rawConfidence ?? null,
+    // What a case said of it cannot be told from its id: it must neither gain nor lose weight.
+    recalled: stored.recalled.filter((said) => typeof said !== "string"),
+  };
+}

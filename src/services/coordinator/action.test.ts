@@ -12,6 +12,7 @@ const action: ActionRecord = {
   mode: "propose",
   state: "proposed",
   reason: "",
+  wouldBegin: false,
   cause: null,
   predictedDeltaE: null,
   measuredDeltaE: null,
@@ -25,6 +26,7 @@ const action: ActionRecord = {
   endedAtMs: null,
   risk: "high",
   undo: null,
+  rawConfidence: null,
   recalled: [],
 };
 
@@ -56,17 +58,34 @@ describe("an action", () => {
     expect(undoing?.state).toBe("undoing");
     expect(through([executed], undoing)).toBeUndefined();
     expect(through([{ ...executed, taskId: "u" }], undoing)?.state).toBe("undone");
-    expect(through([{ kind: "task-failed", taskId: "u", message: "no", isUnknown: false }], undoing)?.state).toBe(
+    expect(through([{ kind: "task-failed", taskId: "u", message: "no", hasBegun: true }], undoing)?.state).toBe(
       "useless",
     );
+    // It read as if the effect were still there, which nobody knows.
+    const lost = through([{ kind: "task-lost", taskId: "u" }], undoing);
+    expect(lost).toMatchObject({ state: "useless", reason: expect.stringContaining("Nobody saw") });
+    expect(lost?.reason).not.toContain("failed");
   });
 
   // Nobody knows whether it ran: repeating it blindly could do it twice.
-  it("whose executor died is unknown until a person says what became of it", () => {
-    const unknown = through([begin, { kind: "task-failed", taskId: "t", message: "gone", isUnknown: true }]);
+  it("whose executor died is unknown until its series or a person say what became of it", () => {
+    const checking = through([begin, { kind: "task-lost", taskId: "t" }]);
+    expect(checking).toMatchObject({ state: "checking", actedAtMs: 500, undo: null });
+    const helped = through([{ kind: "checked", verdict: "helped", evidence: "Routine." }], checking);
+    expect(helped).toMatchObject({ state: "helped", reason: "Nobody saw it done. Routine." });
+    const unknown = through([{ kind: "checked", verdict: "unsure", evidence: "Too few." }], checking);
     expect(unknown).toMatchObject({ state: "unknown", endedAtMs: null });
     expect(through([begin], unknown)).toBeUndefined();
     expect(through([{ kind: "settle", outcome: "helped", by: "ada" }], unknown)?.state).toBe("helped");
+    const plain = through([begin, { kind: "task-lost", taskId: "t" }], { ...action, checkedSeries: [] });
+    expect(plain?.state).toBe("unknown");
+  });
+
+  // Only what was done counted against the limit: failing restarts could follow one another without end.
+  it("counts as begun from its task on, however that ends, unless it was cancelled before an attempt", () => {
+    const failed = (hasBegun: boolean): ActionEvent => ({ kind: "task-failed", taskId: "t", message: "no", hasBegun });
+    expect(through([begin, failed(true)])).toMatchObject({ state: "failed", begunAtMs: 500, actedAtMs: null });
+    expect(through([begin, failed(false)])).toMatchObject({ state: "failed", begunAtMs: null });
   });
 
   it("never leaves a final state, whatever happens", () => {
@@ -78,8 +97,9 @@ describe("an action", () => {
         kind: fc.constant("task-failed" as const),
         taskId: fc.constantFrom("t", "u"),
         message: fc.constant("m"),
-        isUnknown: fc.boolean(),
+        hasBegun: fc.boolean(),
       }),
+      fc.record({ kind: fc.constant("task-lost" as const), taskId: fc.constantFrom("t", "u") }),
     );
     fc.assert(
       fc.property(fc.array(fc.tuple(anEvent, fc.nat(2_000)), { maxLength: 12 }), (events) => {

@@ -1,5 +1,5 @@
 /** What was decided about an incident and what became of it: a pure state machine. */
-import type { Action } from "#contracts/coordinator.ts";
+import type { Action } from "#contracts/action.ts";
 import type { Execution } from "#contracts/organism.ts";
 
 export interface ActionRecord extends Action {
@@ -7,8 +7,14 @@ export interface ActionRecord extends Action {
   readonly risk: "none" | "low" | "high";
   /** What takes it back; known once it was done. */
   readonly undo: Execution["undo"];
-  /** Cases that spoke for it: they gain or lose weight by its outcome. */
-  readonly recalled: readonly string[];
+  /** How sure the cause was on which it was decided, before recalibration; null when none was named. */
+  readonly rawConfidence: number | null;
+  /** Cases of the same against the same cause, and whether it helped there: they gain or lose weight by its outcome. */
+  readonly recalled: readonly { readonly id: string; readonly helped: boolean }[];
+  /** When its task was given away; null again when that was cancelled before an attempt. */
+  readonly begunAtMs?: number | null;
+  /** Nobody saw how its task ended: it may have been done. */
+  readonly isLost?: boolean;
 }
 
 export type ActionEvent =
@@ -17,20 +23,29 @@ export type ActionEvent =
   | { readonly kind: "reject"; readonly by: string; readonly reason: string }
   | { readonly kind: "expire" }
   | { readonly kind: "executed"; readonly taskId: string; readonly undo: Execution["undo"] }
-  | { readonly kind: "task-failed"; readonly taskId: string; readonly message: string; readonly isUnknown: boolean }
+  | { readonly kind: "task-failed"; readonly taskId: string; readonly message: string; readonly hasBegun: boolean }
+  /** Nobody knows whether it took effect. */
+  | { readonly kind: "task-lost"; readonly taskId: string }
   /** What the look at its series said; `unsure` when they did not tell. */
   | { readonly kind: "checked"; readonly verdict: "helped" | "useless" | "unsure"; readonly evidence: string }
   | { readonly kind: "undo"; readonly taskId: string }
   | { readonly kind: "settle"; readonly outcome: "helped" | "useless" | "failed"; readonly by: string };
 
-/** States in which nothing more happens by itself. */
+/** States in which something may still become of an action. */
+export const UNENDED: readonly Action["state"][] = ["held", "proposed", "acting", "checking", "undoing", "unknown"];
+
 export function isEnded({ state }: Pick<Action, "state">): boolean {
-  return !["held", "proposed", "acting", "checking", "undoing", "unknown"].includes(state);
+  return !UNENDED.includes(state);
 }
 
 /** Whether its target is being worked on. */
 export function isUnderWay({ state }: Pick<Action, "state">): boolean {
   return state === "acting" || state === "checking" || state === "undoing";
+}
+
+/** Whether something with a risk was done, or begun and failed. */
+export function wasTried({ risk, begunAtMs, state }: Pick<ActionRecord, "risk" | "begunAtMs" | "state">): boolean {
+  return risk !== "none" && typeof begunAtMs === "number" && state !== "acting";
 }
 
 /** The action after `event`; undefined when its state does not allow that. */
@@ -44,7 +59,14 @@ export function afterEvent(action: ActionRecord, event: ActionEvent, nowMs: numb
       if (action.state !== "held" && action.state !== "proposed") return undefined;
       if (action.expiresAtMs !== null && action.expiresAtMs <= nowMs) return undefined;
       const reason = event.by === null ? "It is being done." : `Approved by ${event.by}; it is being done.`;
-      return to({ state: "acting", taskId: event.taskId, decidedBy: event.by, expiresAtMs: null, reason });
+      return to({
+        state: "acting",
+        taskId: event.taskId,
+        decidedBy: event.by,
+        expiresAtMs: null,
+        begunAtMs: nowMs,
+        reason,
+      });
     }
     case "reject": {
       if (action.state !== "proposed") return undefined;
@@ -73,11 +95,24 @@ export function afterEvent(action: ActionRecord, event: ActionEvent, nowMs: numb
         return to({ state: "useless", reason: `${action.reason} Taking it back failed: ${event.message}` });
       }
       if (action.state !== "acting" || event.taskId !== action.taskId) return undefined;
-      return to({ state: event.isUnknown ? "unknown" : "failed", reason: event.message });
-    case "checked":
+      return to({ state: "failed", reason: event.message, ...(event.hasBegun ? {} : { begunAtMs: null }) });
+    case "task-lost": {
+      if (action.state === "undoing" && event.taskId === action.undoTaskId) {
+        return to({ state: "useless", reason: `${action.reason} Nobody saw whether it was taken back.` });
+      }
+      if (action.state !== "acting" || event.taskId !== action.taskId) return undefined;
+      const lost = { isLost: true, actedAtMs: nowMs };
+      if (action.checkedSeries.length === 0) {
+        return to({ ...lost, state: "unknown", reason: "Nobody saw how its task ended." });
+      }
+      const reason = `Nobody saw how its task ended; ${action.checkedSeries.join(", ")} will tell whether it helped.`;
+      return to({ ...lost, state: "checking", reason });
+    }
+    case "checked": {
       if (action.state !== "checking") return undefined;
-      if (event.verdict === "unsure") return to({ state: "unknown", reason: event.evidence });
-      return to({ state: event.verdict, reason: event.evidence });
+      const reason = action.isLost === true ? `Nobody saw it done. ${event.evidence}` : event.evidence;
+      return to({ state: event.verdict === "unsure" ? "unknown" : event.verdict, reason });
+    }
     case "undo":
       if (action.state !== "useless" || action.undo === null || action.undoTaskId !== null) return undefined;
       return to({ state: "undoing", undoTaskId: event.taskId });

@@ -3,7 +3,10 @@
  * write with the story and the task that come of it, so that a crash neither repeats nor forgets an action.
  */
 import type { CompiledQuery } from "kysely";
-import type { Action, Maintenance, StoryEntry } from "#contracts/coordinator.ts";
+import type { Action, Mode } from "#contracts/action.ts";
+import { howToSettle, skillName } from "#contracts/action-text.ts";
+import type { StoryEntry } from "#contracts/incident.ts";
+import type { Maintenance } from "#contracts/policy.ts";
 import type { Clock } from "#core/clock.ts";
 import type { Ids } from "#core/ids.ts";
 import { ServiceError } from "#core/service-error.ts";
@@ -15,12 +18,16 @@ import type { ActionStore } from "./action-store.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { judgeEffect, type SeriesSince } from "./effect-check.ts";
 import type { OwnedWrite } from "./owned-write.ts";
+import { heldByMaintenance } from "./policy/maintenance.ts";
 import * as story from "./story.ts";
 import type { TaskEvent, TaskRecord } from "./task.ts";
 import type { Closing, NewTask } from "./tasks.ts";
 
 /** Topic under which the outcome of an action goes to those who learn from it; the body names the action. */
 export const LEARN_TOPIC = "coordinator.learn";
+
+/** Topic under which those who were told of an incident hear that it is over; the body names the incident. */
+export const OVER_TOPIC = "coordinator.over";
 
 /** What is to be done about an incident, and the incident's part of the story. */
 export interface Step {
@@ -49,10 +56,10 @@ export interface ActionsDeps {
   readonly seriesSince: (incidentId: string, series: readonly string[], sinceMs: number) => Promise<SeriesSince[]>;
   /** Why it must wait, as it is now. */
   readonly heldBack: (action: ActionRecord) => Promise<string | undefined>;
+  /** How far it may go by the policy that is in force now. */
+  readonly modeOf: (action: ActionRecord) => Mode;
   /** Told before it is begun. */
   readonly begins: (action: ActionRecord) => Promise<void>;
-  /** A write failed, perhaps half-way: what is stored must be read again before it is relied on. */
-  readonly doubted: () => void;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
@@ -70,10 +77,38 @@ const HOUR_MS = 3_600_000;
 export function createActions(deps: ActionsDeps) {
   const { store, outbox, clock, ids, log, config } = deps;
   const known = new Map<string, ActionRecord>();
+  /** Of each: wall time less monotonic time when it came into its state, or was first read. */
+  const offsetsMs = new Map<string, number>();
   let maintenances: readonly Maintenance[] = [];
   let isOwner = false;
   let cancelTimer: (() => void) | undefined;
   let looking: Promise<void> = Promise.resolve();
+
+  const offsetMs = () => clock.now() - clock.monotonic();
+
+  /** Wall time as it would be now had it not jumped since the action came into its state. */
+  const steadyNow = (id: string) => clock.monotonic() + (offsetsMs.get(id) ?? offsetMs());
+
+  /** Late by either clock is late: one may have been set back, the other stood still while the machine slept. */
+  const latestNow = (id: string) => Math.max(clock.now(), steadyNow(id));
+
+  function keep(action: ActionRecord): void {
+    if (known.get(action.id)?.state !== action.state) offsetsMs.set(action.id, offsetMs());
+    known.set(action.id, action);
+  }
+
+  function forget(id: string): void {
+    known.delete(id);
+    offsetsMs.delete(id);
+  }
+
+  function forgetEnded(): void {
+    const nowMs = clock.now();
+    for (const { id, incidentId, endedAtMs } of known.values()) {
+      // Those of an open incident say which rules have been followed.
+      if (endedAtMs !== null && nowMs - endedAtMs > HOUR_MS && !deps.isOpen(incidentId)) forget(id);
+    }
+  }
 
   /**
    * A new action as it was decided, or what was held back as it is decided now. Undefined when that is still held for the
@@ -128,7 +163,8 @@ export function createActions(deps: ActionsDeps) {
       entries,
       statements: [store.put(after), ...also],
       stored() {
-        known.set(after.id, after);
+        keep(after);
+        forgetEnded();
         for (const task of tasks) deps.taskAccepted(task);
         arm();
       },
@@ -139,26 +175,24 @@ export function createActions(deps: ActionsDeps) {
   async function concluded(after: ActionRecord): Promise<Step> {
     const nowMs = clock.now();
     const entries = [story.actionChecked(after, nowMs)];
-    const learn = after.state === "unknown" ? [] : [learnFrom(after)];
+    const learn = learnFrom(after);
     if (after.state !== "useless" || after.undo === null || after.undoTaskId !== null) {
-      return toStep(after, entries, learn);
+      return toStep(after, entries, [learn]);
     }
     const { task, insert } = await taskFor(after, after.undo.skill, after.undo.params, `Taking back ${after.skill}`);
     const undoing = required(afterEvent(after, { kind: "undo", taskId: task.id }, nowMs), after, "taken back");
-    return toStep(undoing, entries, [...learn, insert], [task]);
+    return toStep(undoing, entries, [learn, insert], [task]);
   }
 
   const learnFrom = (action: ActionRecord): CompiledQuery =>
     outbox.put({ id: ids.next("msg"), topic: LEARN_TOPIC, body: { actionId: action.id } });
 
+  const tellOver = (incidentId: string): CompiledQuery =>
+    outbox.put({ id: ids.next("msg"), topic: OVER_TOPIC, body: { incidentId } });
+
   async function take(epoch: number, step: Step): Promise<void> {
     const { incidentId } = step.after;
-    try {
-      await deps.write(epoch, [...step.statements, ...step.entries.map((entry) => deps.tell(incidentId, entry))]);
-    } catch (error) {
-      deps.doubted();
-      throw error;
-    }
+    await deps.write(epoch, [...step.statements, ...step.entries.map((entry) => deps.tell(incidentId, entry))]);
     step.stored();
     outbox.kick();
     deps.touched(incidentId);
@@ -185,24 +219,19 @@ export function createActions(deps: ActionsDeps) {
       if (!isOwner) return;
       try {
         if (action.state === "checking") await check(action);
-        else if (action.state === "proposed" && (action.expiresAtMs ?? Infinity) <= clock.now()) {
+        else if (action.state === "proposed" && (action.expiresAtMs ?? Infinity) <= latestNow(action.id)) {
           await change(action.id, { kind: "expire" });
         }
       } catch (error) {
         log.warn({ err: error, actionId: action.id }, "An action could not be looked after; trying again.");
       }
     }
-    const nowMs = clock.now();
-    for (const { id, incidentId, endedAtMs } of known.values()) {
-      // Those of an open incident say which rules have been followed.
-      if (endedAtMs !== null && nowMs - endedAtMs > HOUR_MS && !deps.isOpen(incidentId)) known.delete(id);
-    }
   }
 
   async function check(action: ActionRecord): Promise<void> {
     const { settleMs, withinMs, points, spreads } = config();
     const sinceMs = (action.actedAtMs ?? 0) + settleMs;
-    const nowMs = clock.now();
+    const nowMs = steadyNow(action.id);
     if (nowMs < sinceMs) return;
     const series = await deps.seriesSince(action.incidentId, action.checkedSeries, sinceMs);
     const verdict = judgeEffect(series, { points, spreads });
@@ -210,7 +239,8 @@ export function createActions(deps: ActionsDeps) {
       await change(action.id, { kind: "checked", verdict: "helped", evidence: verdict.evidence });
     } else if (nowMs >= sinceMs + withinMs) {
       const isSilent = verdict.kind === "silent";
-      const evidence = `${verdict.evidence.replace(/\.$/, "")}, ${Math.round(withinMs / 1_000)} s after it was done.`;
+      const since = action.isLost === true ? "its task was lost" : "it was done";
+      const evidence = `${verdict.evidence.replace(/\.$/, "")}, ${Math.round(withinMs / 1_000)} s after ${since}.`;
       await change(action.id, { kind: "checked", verdict: isSilent ? "unsure" : "useless", evidence });
     }
   }
@@ -219,13 +249,22 @@ export function createActions(deps: ActionsDeps) {
   function change(id: string, event: ActionEvent): Promise<ActionRecord | undefined> {
     return deps.inTurn(async (epoch) => {
       const before = known.get(id) ?? (await store.get(id));
-      const after = before && afterEvent(before, event, clock.now());
+      const nowMs = event.kind === "expire" ? latestNow(id) : clock.now();
+      const after = before && afterEvent(before, event, nowMs);
       if (after === undefined) return undefined;
       const isVerdict = event.kind === "checked" || event.kind === "settle";
       const step = isVerdict ? await concluded(after) : toStep(after, [story.actionDecided(after, clock.now())], []);
       await take(epoch, step);
       return step.after;
     });
+  }
+
+  /** Why what was approved must not be begun, as it is now. */
+  async function obstacleTo(action: ActionRecord): Promise<string | undefined> {
+    const maintenance = heldByMaintenance(action, maintenances, clock.now());
+    if (maintenance !== undefined) return maintenance;
+    if (deps.modeOf(action) === "observe") return `The mode of ${skillName(action)} is observe by now.`;
+    return deps.heldBack(action);
   }
 
   return {
@@ -246,22 +285,47 @@ export function createActions(deps: ActionsDeps) {
       const after = afterTask(action, task, event, clock.now());
       if (after === undefined) return undefined;
       const entries = after.state === "undone" ? [story.actionUndone(after, clock.now())] : [];
-      const learn = after.state === "done" && after.risk !== "none" ? [learnFrom(after)] : [];
-      const step = toStep(after, entries, learn);
+      const isOutcome = after.state === "done" || after.state === "failed" || after.state === "unknown";
+      const learn = isOutcome && after.risk !== "none" ? [learnFrom(after)] : [];
+      // Its incident may have ended meanwhile, or end before this is stored.
+      const told = isToldWhenOver(after) ? [tellOver(after.incidentId)] : [];
+      const step = toStep(after, entries, [...learn, ...told]);
       return { statements: step.statements, entries, stored: step.stored };
     },
 
-    /** What was decided and had not been begun ends with its incident. */
-    ending(incidentId: string): Step[] {
-      const nowMs = clock.now();
-      return [...known.values()]
-        .filter((one) => one.incidentId === incidentId && (one.state === "held" || one.state === "proposed"))
-        .map((one) =>
-          toStep({ ...one, state: "expired", reason: "The incident ended before.", endedAtMs: nowMs }, [], []),
-        );
+    /** The end of an incident: what was decided and had not been begun is over, and whoever was told of it will be told. */
+    ending(incidentId: string): Closing {
+      const own = [...known.values()].filter((one) => one.incidentId === incidentId);
+      const ended = { state: "expired", reason: "The incident ended before.", endedAtMs: clock.now() } as const;
+      const steps = own
+        .filter(({ state }) => state === "held" || state === "proposed")
+        .map((one) => toStep({ ...one, ...ended }, [], []));
+      return {
+        statements: [
+          ...steps.flatMap(({ statements }) => statements),
+          ...(own.some(isToldWhenOver) ? [tellOver(incidentId)] : []),
+        ],
+        stored: () => steps.forEach(({ stored }) => stored()),
+      };
     },
 
-    /** @throws ServiceError CONFLICT while another action is in its way. Undefined for an unknown one. */
+    /** Tells whoever was told of an incident that it is over, once; nobody while it is not. */
+    async tellOver(incidentId: string): Promise<void> {
+      await deps.inTurn(async (epoch) => {
+        if (deps.isOpen(incidentId)) return;
+        for (const action of await store.ofIncident(incidentId)) {
+          if (!isToldWhenOver(action)) continue;
+          const { skill, params } = action.undo;
+          const { task, insert } = await taskFor(action, skill, params, `${skill}: it is over,`);
+          await take(epoch, toStep({ ...action, undoTaskId: task.id }, [], [insert], [task]));
+        }
+      });
+    },
+
+    /**
+     * Undefined for an unknown one.
+     * @throws ServiceError CONFLICT while another action, maintenance or the mode is in its way.
+     */
     async decide(id: string, approve: boolean, by: string, reason: string) {
       return deps.inTurn(async (epoch) => {
         const before = known.get(id) ?? (await store.get(id));
@@ -269,16 +333,16 @@ export function createActions(deps: ActionsDeps) {
         const isRepeated =
           before.decidedBy === by && (before.state === "rejected") !== approve && before.state !== "proposed";
         if (isRepeated) return { action: before, isDecided: true };
-        const isLate = before.expiresAtMs !== null && before.expiresAtMs <= clock.now();
+        const isLate = before.expiresAtMs !== null && before.expiresAtMs <= latestNow(id);
         if (before.state !== "proposed" || isLate) return { action: before, isDecided: false };
         if (!approve) {
           const after = required(afterEvent(before, { kind: "reject", by, reason }, clock.now()), before, "rejected");
           await take(epoch, toStep(after, [story.actionDecided(after, clock.now())], []));
           return { action: after, isDecided: true };
         }
-        const held = await deps.heldBack(before);
-        if (held !== undefined) {
-          throw new ServiceError("CONFLICT", `It cannot be done now: ${held} Approve it again when that is over.`, {
+        const obstacle = await obstacleTo(before);
+        if (obstacle !== undefined) {
+          throw new ServiceError("CONFLICT", `It cannot be done now. ${obstacle} Approve it again when that is over.`, {
             started: "no",
           });
         }
@@ -296,29 +360,54 @@ export function createActions(deps: ActionsDeps) {
       return after === undefined ? { action: before, isSettled: false } : { action: after, isSettled: true };
     },
 
+    /** @throws ServiceError CONFLICT for the task of an action with a risk: a new attempt would pass by all that gates it. */
+    async allowRetry({ id, incidentId }: Pick<TaskRecord, "id" | "incidentId">): Promise<void> {
+      if (incidentId === null) return;
+      const decided = await store.ofIncident(incidentId);
+      const action = decided.find(({ taskId, undoTaskId }) => taskId === id || undoTaskId === id);
+      if (action === undefined || action.risk === "none") return;
+      const { state } = action;
+      const what =
+        state === "unknown"
+          ? howToSettle(action.id)
+          : "If it must be done all the same, submit it as a task of its own.";
+      const message = `Task "${id}" belongs to action "${action.id}" (${skillName(action)}), which is ${state}: trying it again would pass by modes, approval, maintenance and the limits on actions. ${what}`;
+      throw new ServiceError("CONFLICT", message, { started: "no" });
+    },
+
+    /** In turn, as reading anew is: what was read before must not replace it. */
     async addMaintenance(epoch: number, maintenance: Omit<Maintenance, "id">): Promise<Maintenance> {
       const added = { ...maintenance, id: ids.next("mnt") };
-      await deps.write(epoch, [store.putMaintenance(added)]);
-      maintenances = await store.maintenances(clock.now());
-      return added;
+      return deps.inTurn(async () => {
+        await deps.write(epoch, [store.putMaintenance(added)]);
+        maintenances = await store.maintenances(clock.now());
+        return added;
+      });
     },
 
     async removeMaintenance(epoch: number, id: string): Promise<boolean> {
-      const [removed] = await deps.write(epoch, [store.removeMaintenance(id)]);
-      maintenances = await store.maintenances(clock.now());
-      return (removed?.rowCount ?? 0) > 0;
+      return deps.inTurn(async () => {
+        const [removed] = await deps.write(epoch, [store.removeMaintenance(id)]);
+        maintenances = await store.maintenances(clock.now());
+        return (removed?.rowCount ?? 0) > 0;
+      });
     },
 
     /** Reads what is stored: another process may have changed it. */
     async read(incidents: readonly string[]): Promise<void> {
+      const before = new Map(known);
       const [current, planned, ...ofOpen] = await Promise.all([
         store.current(clock.now()),
         store.maintenances(clock.now()),
         ...incidents.map((id) => store.ofIncident(id)),
       ]);
-      known.clear();
-      for (const action of [...current, ...ofOpen.flat()]) known.set(action.id, action);
+      const found = new Map([...current, ...ofOpen.flat()].map((action) => [action.id, action]));
+      // The end of a task may have been stored meanwhile: that is newer.
+      const isAsBefore = (id: string) => known.get(id) === before.get(id);
+      for (const id of known.keys()) if (!found.has(id) && isAsBefore(id)) forget(id);
+      for (const action of found.values()) if (isAsBefore(action.id)) keep(action);
       maintenances = planned;
+      arm();
     },
 
     own(owns: boolean): void {
@@ -336,21 +425,26 @@ export function createActions(deps: ActionsDeps) {
   };
 }
 
+/** Somebody was told of an incident by it, and has not been told of the end. */
+function isToldWhenOver(action: ActionRecord): action is ActionRecord & { undo: NonNullable<ActionRecord["undo"]> } {
+  return action.risk === "none" && action.state === "done" && action.undo !== null && action.undoTaskId === null;
+}
+
 function afterTask(action: ActionRecord, task: TaskRecord, event: TaskEvent, nowMs: number): ActionRecord | undefined {
   if (task.state === "succeeded" && event.kind === "succeed") {
     return afterEvent(action, { kind: "executed", taskId: task.id, undo: event.execution.undo }, nowMs);
   }
-  if (task.state === "cancelled") {
-    return afterEvent(
-      action,
-      { kind: "task-failed", taskId: task.id, message: "Its task was cancelled.", isUnknown: false },
-      nowMs,
-    );
+  if (task.state !== "failed" && task.state !== "cancelled") return undefined;
+  // Whoever stops a message need not say afterwards what became of it.
+  const isStopped = task.state === "cancelled" && action.risk === "none";
+  if (task.error?.code === "OUTCOME_UNKNOWN" && !isStopped) {
+    return afterEvent(action, { kind: "task-lost", taskId: task.id }, nowMs);
   }
-  if (task.state !== "failed") return undefined;
-  const message = task.error === null ? "Its task failed." : `${task.error.code}: ${task.error.message}`;
-  const isUnknown = task.error?.code === "OUTCOME_UNKNOWN";
-  return afterEvent(action, { kind: "task-failed", taskId: task.id, message, isUnknown }, nowMs);
+  const hasBegun = task.attempts > 0;
+  const failed = task.error === null ? "Its task failed." : `${task.error.code}: ${task.error.message}`;
+  const cancelled = hasBegun ? "Its task was cancelled." : "Its task was cancelled before it began.";
+  const message = task.state === "failed" ? failed : cancelled;
+  return afterEvent(action, { kind: "task-failed", taskId: task.id, message, hasBegun }, nowMs);
 }
 
 function required<T>(value: T | undefined, action: ActionRecord, what: string): T {
@@ -360,6 +454,6 @@ function required<T>(value: T | undefined, action: ActionRecord, what: string): 
 
 /** What outsiders see of an action. */
 export function toAction(record: ActionRecord): Action {
-  const { risk: _risk, undo: _undo, recalled: _recalled, ...action } = record;
+  const { risk: _risk, undo: _undo, rawConfidence: _raw, recalled: _recalled, ...action } = record;
   return action;
 }

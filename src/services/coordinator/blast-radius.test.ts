@@ -13,7 +13,7 @@ const action = (id: string, target: string, changes: Partial<ActionRecord> = {})
     risk: "high",
     skill: "restart-host",
     state: "helped",
-    actedAtMs: NOW - 60_000,
+    begunAtMs: NOW - 60_000,
     ...changes,
   }) as ActionRecord;
 
@@ -27,7 +27,7 @@ const graph = {
 } as unknown as CallGraph;
 
 describe("what is held back", () => {
-  const wanted = action("new", "stock-host", { state: "held", actedAtMs: null });
+  const wanted = action("new", "stock-host", { state: "held", begunAtMs: null });
 
   // Two repairs along one chain at once: neither's effect could be told from the other's.
   it("is an action while another is under way on the same chain of calls", () => {
@@ -37,9 +37,24 @@ describe("what is held back", () => {
     expect(heldBack(wanted, [{ ...busy, state: "helped" }], graph, limits, NOW)).toBeUndefined();
   });
 
-  it("is the opposite of what another incident does to the same target, with no graph too", () => {
+  // With telemetry away, each repair of a chain was taken for one by itself.
+  it("is everything while another is under way and nobody knows who calls whom", () => {
     const busy = action("old", "stock-host", { state: "acting", skill: "scale-host" });
-    expect(heldBack(wanted, [busy], null, limits, NOW)).toContain("scale-host");
+    expect(heldBack(wanted, [busy], null, limits, NOW)).toContain("scale-host of it");
+    expect(heldBack(wanted, [{ ...busy, target: "other-host" }], null, limits, NOW)).toContain("who calls whom");
+  });
+
+  // The coordinator died during a restart, and the next incident restarted the same host again.
+  it("is another action on a target while nobody knows whether the last one was done, unlike one whose effect is", () => {
+    const lost = action("old", "stock-host", { state: "unknown", isLost: true });
+    expect(heldBack(wanted, [lost], graph, limits, NOW + 86_400_000)).toContain("seedcore settle");
+    expect(heldBack(wanted, [{ ...lost, target: "front-host" }], graph, limits, NOW)).toBeUndefined();
+    expect(heldBack(wanted, [{ ...lost, isLost: false }], graph, limits, NOW)).toBeUndefined();
+  });
+
+  it("counts what was begun, whether it was done or not", () => {
+    const begun = [action("a", "stock-host", { state: "failed" }), action("b", "stock-host", { state: "unknown" })];
+    expect(heldBack(wanted, begun, graph, limits, NOW)).toContain("2 actions");
   });
 
   it("is the third action on a target within the hour, and telling somebody never", () => {
@@ -47,5 +62,39 @@ describe("what is held back", () => {
     expect(heldBack(wanted, done, graph, limits, NOW)).toContain("2 actions");
     expect(heldBack(wanted, done, graph, limits, NOW + 3_600_000)).toBeUndefined();
     expect(heldBack({ ...wanted, risk: "none" }, done, graph, limits, NOW)).toBeUndefined();
+  });
+
+  // Two webhooks that have nothing to do with one another waited for each other, and shared one limit.
+  describe("of what has no target", () => {
+    const call = action("new", "", { rule: "call", skill: "call-http", state: "held", begunAtMs: null });
+    const other = action("old", "", { rule: "other", skill: "call-http" });
+
+    it("is nothing by what other rules do, and nothing else by it, whether it is known who calls whom or not", () => {
+      const busy = [{ ...other, state: "acting" } as const, action("a", "stock-host", { state: "checking" })];
+      const lost = { ...other, state: "unknown", isLost: true } as const;
+      for (const known of [graph, null]) {
+        expect(heldBack(call, busy, known, limits, NOW)).toBeUndefined();
+        expect(heldBack(call, [lost, other, { ...other, id: "b" }], known, limits, NOW)).toBeUndefined();
+        expect(heldBack(wanted, [{ ...call, id: "c", state: "acting" }], known, limits, NOW)).toBeUndefined();
+      }
+    });
+
+    it("is the third within the hour by its rule, and one while another of its rule is under way or lost", () => {
+      const own = (id: string, changes: Partial<ActionRecord>) => ({
+        ...call,
+        id,
+        begunAtMs: NOW - 60_000,
+        ...changes,
+      });
+      const done = [own("a", { state: "helped" }), own("b", { state: "failed" })];
+      expect(heldBack(call, done, graph, limits, NOW)).toBe(
+        '2 actions by rule "call" in the last hour are as many as are allowed.',
+      );
+      expect(heldBack(call, done, graph, limits, NOW + 3_600_000)).toBeUndefined();
+      expect(heldBack(call, [own("a", { state: "acting" })], graph, limits, NOW)).toBe("call-http is under way (a).");
+      expect(heldBack(call, [own("a", { state: "unknown", isLost: true })], graph, limits, NOW)).toContain(
+        "Whether call-http was done is not known (a)",
+      );
+    });
   });
 });

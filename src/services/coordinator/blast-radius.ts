@@ -1,5 +1,6 @@
 /** How much may be done at once: a limit per target and hour, and never two actions along one chain of calls. */
 import type { CallGraph } from "#contracts/cognitive.ts";
+import { howToSettle } from "#contracts/action-text.ts";
 import { isUnderWay, type ActionRecord } from "./action.ts";
 
 export interface BlastLimits {
@@ -9,37 +10,53 @@ export interface BlastLimits {
 const HOUR_MS = 3_600_000;
 
 /**
- * Why an action on `target` must wait, or undefined when it may be done. Actions without a risk never wait.
- * @param recent actions of the last hour and all that are under way, of every incident
+ * Why an action on `target` must wait, or undefined when it may be done. Actions without a risk never wait. One without a
+ * target lies on no chain: it waits for those of its own rule alone, and nothing else waits for it.
+ * @param recent actions of the last hour and all that have not ended, of every incident
+ * @param graph null while nobody can tell who calls whom: then everything with a target may be on one chain
  */
 export function heldBack(
-  action: Pick<ActionRecord, "id" | "target" | "risk">,
+  action: Pick<ActionRecord, "id" | "rule" | "target" | "risk">,
   recent: readonly ActionRecord[],
   graph: CallGraph | null,
   limits: BlastLimits,
   nowMs: number,
 ): string | undefined {
   if (action.risk === "none") return undefined;
-  const others = recent.filter(({ id, risk }) => id !== action.id && risk !== "none");
-  const chain = chainOf(action.target, graph);
-  const busy = others.find((other) => isUnderWay(other) && chain.has(other.target));
+  const others = recent.filter((other) => other.id !== action.id && other.risk !== "none" && mayMeet(action, other));
+  const ofIt = action.target === "" ? "" : " of it";
+  const chain = graph === null || action.target === "" ? undefined : chainOf(action.target, graph);
+  const busy = others.find((other) => isUnderWay(other) && (chain === undefined || chain.has(other.target)));
   if (busy !== undefined) {
-    const where = busy.target === action.target ? "it" : `${busy.target}, which is on one chain of calls with it,`;
-    return `${busy.skill} of ${where} is under way (${busy.id}).`;
+    const why = chain === undefined ? "while who calls whom is not known," : "which is on one chain of calls with it,";
+    const where = busy.target === action.target ? ofIt : ` of ${busy.target}, ${why}`;
+    return `${busy.skill}${where} is under way (${busy.id}).`;
   }
-  const done = others.filter(
-    ({ target, actedAtMs }) => target === action.target && actedAtMs !== null && nowMs - actedAtMs < HOUR_MS,
-  );
-  if (done.length >= limits.perTargetPerHour) {
-    return `${done.length} actions on ${action.target} in the last hour are as many as are allowed.`;
+  const same = others.filter(({ target }) => target === action.target);
+  const lost = same.find(({ state, isLost }) => state === "unknown" && isLost === true);
+  if (lost !== undefined) {
+    return `Whether ${lost.skill}${ofIt} was done is not known (${lost.id}). ${howToSettle(lost.id)}`;
+  }
+  const begun = same.filter(({ begunAtMs }) => typeof begunAtMs === "number" && nowMs - begunAtMs < HOUR_MS);
+  if (begun.length >= limits.perTargetPerHour) {
+    const where = action.target === "" ? `by rule "${action.rule}"` : `on ${action.target}`;
+    return `${begun.length} actions ${where} in the last hour are as many as are allowed.`;
   }
   return undefined;
 }
 
+type Placed = Pick<ActionRecord, "rule" | "target">;
+
+/** Without a target nothing but the rule tells what is the same. */
+function mayMeet(one: Placed, other: Placed): boolean {
+  if (one.target !== "" && other.target !== "") return true;
+  return one.target === other.target && one.rule === other.rule;
+}
+
 /** The target itself and every host that calls it or is called by it, directly or through others. */
-function chainOf(target: string, graph: CallGraph | null): ReadonlySet<string> {
-  const hostOf = new Map((graph?.services ?? []).map(({ service, host }) => [service, host]));
-  const edges = (graph?.edges ?? []).map(({ from, to }) => [hostOf.get(from) ?? from, hostOf.get(to) ?? to] as const);
+function chainOf(target: string, graph: CallGraph): ReadonlySet<string> {
+  const hostOf = new Map(graph.services.map(({ service, host }) => [service, host]));
+  const edges = graph.edges.map(({ from, to }) => [hostOf.get(from) ?? from, hostOf.get(to) ?? to] as const);
   const reach = (step: (host: string) => readonly string[]) => {
     const seen = new Set([target]);
     for (const host of seen) for (const next of step(host)) seen.add(next);

@@ -1,7 +1,7 @@
 /** What deliberation found out about open incidents: what is to blame, since when, and what follows from it. */
 import type { CompiledQuery } from "kysely";
 import type { Diagnosis } from "#contracts/cognitive.ts";
-import type { StoryEntry } from "#contracts/coordinator.ts";
+import type { StoryEntry } from "#contracts/incident.ts";
 import type { Clock } from "#core/clock.ts";
 import { isUnderWay } from "./action.ts";
 import type { Actions } from "./actions.ts";
@@ -41,6 +41,7 @@ export interface ConclusionsDeps {
 /** A confidence that moved less than this is the same. */
 const LEAST_CONFIDENCE_STEP = 0.05;
 const MOST_RECALLED_TOLD = 3;
+const LIKELY = 0.6;
 
 export function createConclusions({ store, actions, decisions, clock }: ConclusionsDeps) {
   const blamed = new Map<string, Blame>();
@@ -55,7 +56,13 @@ export function createConclusions({ store, actions, decisions, clock }: Conclusi
     const { service, kind, confidence } = diagnosis.cause;
     const before = blamed.get(id);
     if (isAnswered(id, before)) return undefined;
-    if (kind === "unknown" && before !== undefined && before.kind !== "unknown") {
+    // What follows a repair, such as people who had left, is not what the incident was about.
+    const isAftermath = service === null && hasHelped(id);
+    if (
+      (kind === "unknown" || isAftermath || isHardlyLikelier(incident, diagnosis)) &&
+      before !== undefined &&
+      before.kind !== "unknown"
+    ) {
       // What was to blame no longer shows. It stays in the story; but to be acted on it must show anew, and for as long.
       blamed.set(id, { ...before, sinceMs: nowMs });
       return undefined;
@@ -97,6 +104,9 @@ export function createConclusions({ store, actions, decisions, clock }: Conclusi
     };
   }
 
+  const hasHelped = (id: string): boolean =>
+    actions.ofIncident(id).some(({ risk, state }) => risk !== "none" && state === "helped");
+
   /** While something is being done about it the figures tell of that; after it helped, only new movement asks anew. */
   function isAnswered(id: string, blame: Blame | undefined): boolean {
     const movedAtMs = movedAt.get(id) ?? 0;
@@ -121,10 +131,15 @@ export function createConclusions({ store, actions, decisions, clock }: Conclusi
       movedAt.delete(id);
     },
 
-    /** Reads what is stored of these. */
-    async read(incidentIds: readonly string[]): Promise<void> {
+    clear(): void {
       blamed.clear();
+      movedAt.clear();
+    },
+
+    /** Reads what is stored of those of which nothing is known yet. */
+    async read(incidentIds: readonly string[]): Promise<void> {
       for (const id of incidentIds) {
+        if (blamed.has(id)) continue;
         const stored = await store.diagnosis(id);
         if (stored === undefined) continue;
         const { service, kind } = stored.diagnosis.cause;
@@ -132,6 +147,12 @@ export function createConclusions({ store, actions, decisions, clock }: Conclusi
       }
     },
   };
+}
+
+/** Whether it is something else than before, less likely than that was, and hardly likelier than that nothing is known. */
+function isHardlyLikelier({ cause: before }: IncidentRecord, { cause }: Diagnosis): boolean {
+  if (before === null || (before.service === cause.service && before.kind === cause.kind)) return false;
+  return cause.confidence < LIKELY && cause.confidence < before.confidence;
 }
 
 const groundsOf = ({ cause }: Diagnosis): string => {

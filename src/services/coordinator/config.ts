@@ -1,6 +1,6 @@
 /** The coordinator's live configuration. */
 import { z } from "zod";
-import { ModeRule, PolicyRule } from "#contracts/coordinator.ts";
+import { ModeRule, PolicyRule } from "#contracts/policy.ts";
 
 export const CoordinatorConfig = z.object({
   tasks: z
@@ -55,7 +55,7 @@ export const CoordinatorConfig = z.object({
     .prefault({}),
   blastRadius: z
     .object({
-      /** Actions on one target within an hour; more are held back. */
+      /** Actions on one target, or by one rule without a target, within an hour; more are held back. */
       perTargetPerHour: z.int().min(1).default(3),
     })
     .prefault({}),

@@ -2,19 +2,20 @@
  * What is done about an incident: the first rule of the policy that matches it and was not followed yet, in the mode that
  * holds for its skill and target, weighed by experience, and held within the blast radius.
  */
-import type { Option } from "#contracts/cognitive.ts";
-import type { Incident, StoryEntry } from "#contracts/coordinator.ts";
+import type { Hypothesis, Option, RecalledCase } from "#contracts/cognitive.ts";
+import type { Incident, StoryEntry } from "#contracts/incident.ts";
 import type { Skill } from "#contracts/organism.ts";
+import { skillName } from "#contracts/action-text.ts";
 import type { Clock } from "#core/clock.ts";
 import type { CompiledQuery } from "kysely";
-import type { ActionRecord } from "./action.ts";
+import { type ActionRecord, isUnderWay } from "./action.ts";
 import type { Actions, NewAction, Step } from "./actions.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import type { Conclusion } from "./deliberation.ts";
 import type { IncidentRecord } from "./incident.ts";
-import { maintenanceOf } from "./policy/maintenance.ts";
-import { noSkill, type Policy } from "./policy/policy.ts";
-import { type SystemFigures, toSignals } from "./policy/signals-of.ts";
+import { heldByMaintenance, maintenanceOf } from "./policy/maintenance.ts";
+import { type Policy, skillProblem } from "./policy/policy.ts";
+import { isBelieved, isSameCause, type SystemFigures, toSignals } from "./policy/signals-of.ts";
 import { notFollowed, undecided } from "./story.ts";
 
 export interface Decided {
@@ -35,7 +36,8 @@ export interface DecisionsDeps {
   /** Skills by name, as the organism last told. */
   readonly skills: () => Promise<ReadonlyMap<string, Skill>>;
   readonly system: () => Promise<SystemFigures>;
-  readonly heldBack: (action: ActionRecord) => Promise<string | undefined>;
+  /** @param recent what counts as done or under way; what is, when left out */
+  readonly heldBack: (action: ActionRecord, recent?: readonly ActionRecord[]) => Promise<string | undefined>;
   /** Whether it is worth doing, by experience: ΔE that is expected, or why not. */
   readonly weigh: (
     option: Omit<Option, "predictedDeltaE">,
@@ -54,6 +56,7 @@ export interface Decisions {
 }
 
 const MOST_CHECKED = 5;
+const NOBODY_TO_ASK = "The organism cannot be asked how it is done.";
 
 export function createDecisions(deps: DecisionsDeps): Decisions {
   const { actions, clock } = deps;
@@ -119,8 +122,9 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
     const held = actions.ofIncident(incident.id).find((one) => one.rule === rule.name && one.state === "held");
     const skill = skills.get(rule.skill);
     // None is known while the organism cannot be asked.
-    if (skill === undefined && skills.size > 0) {
-      tellOnce(incident.id, entries, noSkill(rule.name, rule.skill, skills), rule.name);
+    const problem = skills.size === 0 ? undefined : skillProblem(rule, skills);
+    if (problem !== undefined) {
+      tellOnce(incident.id, entries, problem, rule.name);
       return undefined;
     }
     // Of a skill that nobody knows nobody knows the risk.
@@ -144,54 +148,93 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
       skill: rule.skill,
       target,
       risk,
-      params: key === null || target === "" ? choice.params : { [key]: target, ...choice.params },
+      params: key === null || target === "" ? choice.params : { ...choice.params, [key]: target },
       mode,
       state: "acting",
       reason: "It is being done.",
+      wouldBegin: false,
       cause,
       predictedDeltaE,
       measuredDeltaE: null,
       undo: null,
       undoTaskId: null,
-      recalled: thought?.evidence.cases.map(({ id }) => id) ?? [],
+      rawConfidence: thought === undefined ? null : namedConfidence(thought.diagnosis.cause),
+      recalled: thought === undefined ? [] : saidOf(rule.skill, thought),
       checkedSeries: risk === "none" ? [] : seriesToCheck(incident, thought),
       decidedBy: null,
       expiresAtMs: null,
       actedAtMs: null,
       endedAtMs: null,
     };
+    if (skill === undefined && target !== "") {
+      // Its parameters lack what it is done to: it would fail, or be done to something else.
+      return actions.create({ ...action, state: "held", reason: NOBODY_TO_ASK }, held);
+    }
     return actions.create(await placed(action, held, nowMs), held);
   }
 
-  /** With the state that its mode, the times of maintenance and the blast radius leave it. */
+  /** With the state that the times of maintenance, its mode and the blast radius leave it. */
   async function placed(action: NewAction, held: ActionRecord | undefined, nowMs: number): Promise<NewAction> {
-    const { risk, target, mode } = action;
+    const { mode } = action;
+    const asked = { ...action, id: held?.id ?? "", createdAtMs: nowMs, taskId: null };
+    const maintenance = heldByMaintenance(action, actions.maintenances(), nowMs);
+    if (maintenance !== undefined) return { ...action, state: "observed", endedAtMs: nowMs, reason: maintenance };
     if (mode === "observe") {
-      return { ...action, state: "observed", endedAtMs: nowMs, reason: "The mode is observe." };
-    }
-    const maintenance = risk === "none" ? undefined : maintenanceOf(actions.maintenances(), target, nowMs);
-    if (maintenance !== undefined) {
-      const reason = `There is maintenance of ${maintenance.target} (${maintenance.id}).`;
-      return { ...action, state: "observed", endedAtMs: nowMs, reason };
+      const reason = await wouldBeHeld(asked, nowMs);
+      return reason === undefined
+        ? { ...action, state: "observed", wouldBegin: true, endedAtMs: nowMs, reason: "The mode is observe." }
+        : { ...action, state: "held", reason };
     }
     if (mode === "propose") {
       const expiresAtMs = nowMs + deps.config().approvals.expireMs;
       return { ...action, state: "proposed", expiresAtMs, reason: "A person must approve it." };
     }
-    const reason = await deps.heldBack({ ...action, id: held?.id ?? "", createdAtMs: nowMs, taskId: null });
+    const reason = await deps.heldBack(asked);
     return reason === undefined ? action : { ...action, state: "held", reason };
+  }
+
+  /** Why it would have to wait if all that is written down had been done. */
+  async function wouldBeHeld(action: ActionRecord, nowMs: number): Promise<string | undefined> {
+    if (action.risk === "none") return undefined;
+    const { settleMs, withinMs } = deps.config().effects;
+    const recent = actions.recent().map((one) => asIfDone(one, settleMs + withinMs, nowMs));
+    // Nothing else is decided about an incident while something is under way for it.
+    const busy = recent.find((one) => one.incidentId === action.incidentId && one.wouldBegin && isUnderWay(one));
+    if (busy !== undefined) return `${skillName(busy)} would be under way (${busy.id}).`;
+    return deps.heldBack(action, recent);
   }
 
   return { on, over: (incidentId) => void told.delete(incidentId) };
 }
 
+/** What its mode alone kept from being begun, as it were in the mode act: looked after for a time, then done. */
+function asIfDone(action: ActionRecord, lookedAfterMs: number, nowMs: number): ActionRecord {
+  const { wouldBegin, risk, createdAtMs } = action;
+  if (!wouldBegin || risk === "none") return action;
+  const observedAtMs = action.endedAtMs ?? createdAtMs;
+  return {
+    ...action,
+    state: nowMs - observedAtMs < lookedAfterMs ? "checking" : "unknown",
+    begunAtMs: observedAtMs,
+    actedAtMs: observedAtMs,
+  };
+}
+
 const NOTHING = { statements: [], stored: () => {} };
 
-/** What like cases say of the same skill against the same kind of cause. */
-function toOption(skill: string, target: string, risk: Option["risk"], { evidence, diagnosis }: Thought) {
-  const alike = evidence.cases.filter(
-    ({ action, cause }) => action?.skill === skill && cause !== null && cause.kind === diagnosis.cause.kind,
-  );
+const namedConfidence = ({ kind, rawConfidence }: Hypothesis): number | null =>
+  kind === "unknown" ? null : rawConfidence;
+
+/** Like cases of the same skill against the same cause. */
+const ofSame = (skill: string, { evidence, diagnosis }: Thought): RecalledCase[] =>
+  evidence.cases.filter(({ action, cause }) => action?.skill === skill && isSameCause(cause, diagnosis.cause));
+
+const saidOf = (skill: string, thought: Thought): ActionRecord["recalled"] =>
+  ofSame(skill, thought).flatMap(({ id, helped }) => (helped === null ? [] : [{ id, helped }]));
+
+/** What those say of it that are believed. */
+function toOption(skill: string, target: string, risk: Option["risk"], thought: Thought) {
+  const alike = ofSame(skill, thought).filter(isBelieved);
   return {
     skill,
     target,

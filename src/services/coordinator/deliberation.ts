@@ -16,7 +16,7 @@ export interface Conclusion {
 
 export interface DeliberationDeps {
   readonly gather: GatherEvidence;
-  readonly reason: (incidentId: string, evidence: Evidence) => Promise<Diagnosis>;
+  readonly reason: (evidence: Evidence) => Promise<Diagnosis>;
   /** The incident as it is; undefined once it is over. */
   readonly openIncident: (id: string) => IncidentRecord | undefined;
   readonly conclude: (incidentId: string, conclusion: Conclusion) => Promise<void>;
@@ -58,7 +58,7 @@ export function createDeliberation(deps: DeliberationDeps): Deliberation {
     const startedMs = clock.monotonic();
     try {
       const evidence = await deps.gather(incident);
-      const diagnosis = await deps.reason(id, evidence);
+      const diagnosis = await deps.reason(evidence);
       await deps.conclude(id, { diagnosis, evidence });
       deps.took(clock.monotonic() - startedMs);
     } catch (error) {

@@ -1,6 +1,7 @@
 /** Gathers what can be known about an incident: what moved, who calls whom, what was changed, what was like it before. */
 import type { CallGraph, Evidence, Movement, RecalledCase, SeriesWindow } from "#contracts/cognitive.ts";
 import type { ml } from "#contracts/ml.ts";
+import { signatureOf } from "#contracts/signature.ts";
 import type { state } from "#contracts/state.ts";
 import type { telemetry } from "#contracts/telemetry.ts";
 import type { Clock } from "#core/clock.ts";
@@ -23,6 +24,8 @@ export interface EvidenceDeps {
 /** The organism's own source, whose series are `<service>/<metric>`. */
 export const SERVICES_SOURCE = "services";
 
+/** As many as can be reasoned about. */
+const MAX_MOVEMENTS = 1_000;
 const MAX_WINDOWS = 16;
 const MAX_CHANGES = 50;
 const MAX_CASES = 10;
@@ -53,7 +56,7 @@ export function createEvidence(deps: EvidenceDeps): GatherEvidence {
   return async (incident) => {
     const nowMs = clock.now();
     const crossings = await store.crossingsOf(incident.id);
-    const movements = crossings.map(({ crossing, isCleared }) => toMovement(crossing, isCleared));
+    const movements = mostTelling(crossings.map(({ crossing, isCleared }) => toMovement(crossing, isCleared)));
     const isLive = nowMs - incident.lastEventMs < LIVE_MS;
     const sinceS = Math.ceil((nowMs - incident.openedAtMs) / 1_000);
     const [graph, changes, windows, cases] = await Promise.all([
@@ -143,6 +146,23 @@ function toWindow(
   return { series, startMs, stepMs: WINDOW_STEP_MS, values };
 }
 
+/**
+ * All, where they are not too many. Else each series once, as it moved first, and of those the first to move: a series that
+ * comes and goes says little more the second time, and what moved last is seldom the cause.
+ * @param movements the first to move first
+ */
+function mostTelling(movements: readonly Movement[]): Movement[] {
+  if (movements.length <= MAX_MOVEMENTS) return [...movements];
+  const found = new Map<string, Movement>();
+  for (const movement of movements) {
+    const name = `${movement.direction} ${movement.series}`;
+    const first = found.get(name);
+    // It is routine again when it is so every time.
+    found.set(name, first === undefined ? movement : { ...first, isCleared: first.isCleared && movement.isCleared });
+  }
+  return [...found.values()].slice(0, MAX_MOVEMENTS);
+}
+
 function toMovement(crossing: Crossing, isCleared: boolean): Movement {
   const parts = crossing.source === SERVICES_SOURCE ? crossing.series.split("/") : [];
   const isOfService = parts.length === 2;
@@ -157,10 +177,4 @@ function toMovement(crossing: Crossing, isCleared: boolean): Movement {
     spread: crossing.spread,
     isCleared,
   };
-}
-
-/** Names of what moved, by which incidents are compared: `cart/latency:up`. */
-export function signatureOf(movements: readonly Pick<Movement, "series" | "direction">[]): string[] {
-  const names = movements.map(({ series, direction }) => `${series.replace(/^services\//, "")}:${direction}`);
-  return [...new Set(names)].sort();
 }

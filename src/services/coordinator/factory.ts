@@ -5,12 +5,12 @@ import { organism, type Skill } from "#contracts/organism.ts";
 import { state } from "#contracts/state.ts";
 import { telemetry } from "#contracts/telemetry.ts";
 import type { CallGraph } from "#contracts/cognitive.ts";
-import { shardsSchema, createShardEpochs } from "#runtime/storage/shard-epochs.ts";
+import { createShardEpochs, shardsSchema } from "#runtime/storage/shard-epochs.ts";
 import { createBuilder } from "#runtime/storage/builder.ts";
 import type { ServiceFactory } from "#runtime/host/service-context.ts";
 import { createOutbox } from "#runtime/storage/outbox-store.ts";
 import { outboxSchema } from "#runtime/storage/outbox-schema.ts";
-import { createActions, LEARN_TOPIC } from "./actions.ts";
+import { createActions, LEARN_TOPIC, OVER_TOPIC } from "./actions.ts";
 import type { ActionRecord } from "./action.ts";
 import { createActionStore } from "./action-store.ts";
 import { heldBack } from "./blast-radius.ts";
@@ -18,12 +18,12 @@ import { createDecisions } from "./decisions.ts";
 import { createEvidence } from "./evidence.ts";
 import { createExperience } from "./experience.ts";
 import { createIncidentFeed } from "./incident-feed.ts";
-import { toMemory } from "./incident-memory.ts";
+import { REMEMBER_TOPIC, toMemory } from "./incident-memory.ts";
 import { createIncidentStore } from "./incident-store.ts";
 import { createKept } from "./kept.ts";
 import { createLearning } from "./learning.ts";
 import { createMetrics } from "./metrics.ts";
-import { createOwnedWrite } from "./owned-write.ts";
+import { createOwnedWrite, orDoubt } from "./owned-write.ts";
 import { createPolicyTrial } from "./policy-trial.ts";
 import { createRoutes } from "./routes.ts";
 import { coordinatorSchema, type Tables } from "./schema.ts";
@@ -34,7 +34,7 @@ import { createSettings } from "./settings.ts";
 import { createSystemFigures } from "./system-figures.ts";
 import { createTaskStore } from "./task-store.ts";
 import { createTasks } from "./tasks.ts";
-import { createTriage, REMEMBER_TOPIC, type Triage } from "./triage.ts";
+import { createTriage, type Triage } from "./triage.ts";
 
 const BACKGROUND = { priority: "background" } as const;
 /** Answers the triage waits for. */
@@ -52,7 +52,13 @@ export const create: ServiceFactory = async (context) => {
   const store = createTaskStore(database, builder);
   const incidents = createIncidentStore(database, builder);
   const actionStore = createActionStore(database, builder);
-  const write = createOwnedWrite(createShardEpochs(database));
+  const plainWrite = createOwnedWrite(createShardEpochs(database));
+  /** What is in memory, or was to be told, must be read again before it is relied on. */
+  const doubted = () => {
+    triage.doubt();
+    tasks.doubt();
+  };
+  const write = orDoubt(plainWrite, doubted);
   const silences = createSilences({ db: database, q: builder, write, clock, ids });
   const outbox = createOutbox({ db: database, owner: "coordinator", clock, random, log, metrics: context.metrics });
   const clients = {
@@ -79,14 +85,15 @@ export const create: ServiceFactory = async (context) => {
   }, new Map());
   const graph = kept<CallGraph | null>(() => clients.telemetry.callGraph({}, BRIEF), null);
   const system = createSystemFigures(kept, clients, () => triage.openCount());
-  const isHeldBack = async (action: ActionRecord) =>
-    heldBack(action, actions.recent(), await graph(), config().blastRadius, clock.now());
+  const isHeldBack = async (action: ActionRecord, recent = actions.recent()) =>
+    heldBack(action, recent, await graph(), config().blastRadius, clock.now());
 
   // Tasks, actions and triage tell one another how things end: some know the others only when they are used.
   let triage: Triage;
   const tasks = createTasks({
     database,
     write,
+    dispatchWrite: plainWrite,
     store,
     routes,
     clock,
@@ -105,11 +112,15 @@ export const create: ServiceFactory = async (context) => {
           ),
         ),
     config: () => config().tasks,
+    doubted,
     endedElsewhere: () => {
       outbox.kick();
-      triage.endedElsewhere().catch((error: unknown) => log.debug({ err: error }, "Actions could not be read again."));
+      triage.endedElsewhere().catch((error: unknown) => {
+        log.debug({ err: error }, "Actions could not be read again.");
+      });
     },
     closing: (task, event) => triage.closing(task, event),
+    allowRetry: (task) => actions.allowRetry(task),
   });
   const actions = createActions({
     store: actionStore,
@@ -128,13 +139,13 @@ export const create: ServiceFactory = async (context) => {
       }),
     seriesSince: createSeriesSince(clients.ml, incidents),
     heldBack: isHeldBack,
+    modeOf: ({ skill, target, risk }) => settings.policy().modeOf(skill, target, risk),
     begins: async ({ id, skill, target, predictedDeltaE, risk }) => {
       if (risk === "none") return;
       await clients.energy
         .openEntry({ actionId: id, skill, target, predictedDeltaE }, BRIEF)
         .catch((error: unknown) => log.debug({ err: error }, "The energy before an action is not known."));
     },
-    doubted: () => triage.doubt(),
     clock,
     ids,
     log,
@@ -168,13 +179,12 @@ export const create: ServiceFactory = async (context) => {
       clock,
     }),
     gather,
-    reason: (incidentId, evidence) => clients.cognitive.reasonAboutFailure({ incidentId, evidence }, BACKGROUND),
+    reason: (evidence) => clients.cognitive.reasonAboutFailure({ evidence }, BACKGROUND),
     clock,
     ids,
     log,
     metrics,
     config,
-    tasksDoubted: () => tasks.doubted(),
   });
   const learning = createLearning({
     actions: actionStore,
@@ -182,7 +192,7 @@ export const create: ServiceFactory = async (context) => {
     cognitive: clients.cognitive,
     energy: clients.energy,
     state: clients.state,
-    write,
+    write: plainWrite,
     epoch: () => epoch,
   });
 
@@ -193,6 +203,7 @@ export const create: ServiceFactory = async (context) => {
     await clients.state.remember(toMemory(incident, story), BACKGROUND);
     await learning.remember(incidentId);
   });
+  outbox.deliver(OVER_TOPIC, ({ body }) => actions.tellOver((body as { readonly incidentId: string }).incidentId));
   outbox.deliver(LEARN_TOPIC, ({ body }) => learning.from((body as { readonly actionId: string }).actionId));
 
   return coordinatorService({
@@ -209,7 +220,7 @@ export const create: ServiceFactory = async (context) => {
     skills,
     actions,
     actionStore,
-    tryPolicy: createPolicyTrial({ settings, incidents, actions: actionStore, skills, clock }),
+    tryPolicy: createPolicyTrial({ settings, incidents, actions: actionStore, skills, state: clients.state }),
     clock,
     owned: (next) => {
       epoch = next;

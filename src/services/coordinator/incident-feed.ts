@@ -1,5 +1,5 @@
 /** Incidents as they change, for those who watch. A slow watcher gets the newest state of each, not a growing queue. */
-import type { Incident } from "#contracts/coordinator.ts";
+import type { Incident } from "#contracts/incident.ts";
 import { ServiceError } from "#core/service-error.ts";
 
 export interface IncidentFeed {

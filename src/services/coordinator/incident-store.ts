@@ -1,7 +1,7 @@
 /** Statements over incidents, their crossings, changes and stories. */
 import { type CompiledQuery, type Kysely, sql } from "kysely";
 import type { Diagnosis } from "#contracts/cognitive.ts";
-import type { Incident, RecordedChange, StoryEntry } from "#contracts/coordinator.ts";
+import type { Incident, RecordedChange, StoryEntry } from "#contracts/incident.ts";
 import type { Crossing } from "#contracts/ml.ts";
 import type { Database } from "#runtime/storage/database.ts";
 import type { IncidentRecord } from "./incident.ts";
@@ -23,6 +23,9 @@ export interface StoredDiagnosis {
   readonly about: About;
 }
 
+/** In the place of an incident's id. */
+const SILENCED = "";
+
 export type IncidentStore = ReturnType<typeof createIncidentStore>;
 
 export function createIncidentStore(db: Database, q: Kysely<Tables>) {
@@ -39,17 +42,30 @@ export function createIncidentStore(db: Database, q: Kysely<Tables>) {
     touch: (id: string, nowMs: number): CompiledQuery =>
       q.updateTable("coordinator_incidents").set({ updated_at_ms: nowMs }).where("id", "=", id).compile(),
 
-    insertCrossing: (crossing: Crossing, incidentId: string): CompiledQuery =>
+    /** @param incidentId null for one that a silence keeps from opening any, until it belongs to one after all */
+    insertCrossing: (crossing: Crossing, incidentId: string | null): CompiledQuery =>
       q
         .insertInto("coordinator_crossings")
         .values({
           id: crossing.id,
-          incident_id: incidentId,
+          incident_id: incidentId ?? SILENCED,
           started_at_ms: crossing.startedAtMs,
           cleared_at_ms: null,
           data: JSON.stringify(crossing),
         })
+        .onConflict((c) => c.column("id").doUpdateSet({ incident_id: incidentId ?? SILENCED }))
         .compile(),
+
+    /** Crossings that a silence has kept from opening an incident, and that have not cleared. */
+    async silenced(): Promise<Crossing[]> {
+      const query = q
+        .selectFrom("coordinator_crossings")
+        .select("data")
+        .where("incident_id", "=", SILENCED)
+        .where("cleared_at_ms", "is", null)
+        .orderBy("started_at_ms");
+      return (await db.read(query.compile())).map(({ data }) => JSON.parse(data) as Crossing);
+    },
 
     /** Also takes what has become known of the crossing since, such as its peak. */
     clearCrossing: (crossing: Crossing, clearedAtMs: number): CompiledQuery =>
@@ -96,10 +112,14 @@ export function createIncidentStore(db: Database, q: Kysely<Tables>) {
         }))
         .compile(),
 
-    async crossing(id: string): Promise<{ readonly incidentId: string; readonly isCleared: boolean } | undefined> {
+    async crossing(
+      id: string,
+    ): Promise<{ readonly incidentId: string | null; readonly isCleared: boolean } | undefined> {
       const query = q.selectFrom("coordinator_crossings").select(["incident_id", "cleared_at_ms"]).where("id", "=", id);
       const [row] = await db.read(query.compile());
-      return row && { incidentId: row.incident_id, isCleared: row.cleared_at_ms !== null };
+      if (row === undefined) return undefined;
+      const incidentId = row.incident_id === SILENCED ? null : row.incident_id;
+      return { incidentId, isCleared: row.cleared_at_ms !== null };
     },
 
     async hasChange(id: string): Promise<boolean> {
@@ -190,6 +210,19 @@ export function createIncidentStore(db: Database, q: Kysely<Tables>) {
         .orderBy("id");
       const rows = await db.read(query.compile());
       return rows.map((row) => ({ crossing: JSON.parse(row.data) as Crossing, isCleared: row.cleared_at_ms !== null }));
+    },
+
+    /** Crossings of the incidents with a label. */
+    async crossingsLabelled(
+      label: NonNullable<Incident["label"]>,
+    ): Promise<{ crossing: Crossing; incidentId: string }[]> {
+      const query = q
+        .selectFrom("coordinator_crossings")
+        .innerJoin("coordinator_incidents", "coordinator_incidents.id", "coordinator_crossings.incident_id")
+        .select(["coordinator_crossings.data", "incident_id"])
+        .where("label", "=", label);
+      const rows = await db.read(query.compile());
+      return rows.map(({ data, incident_id }) => ({ crossing: JSON.parse(data) as Crossing, incidentId: incident_id }));
     },
 
     /** Everything that belongs to one incident, each list in order. */

@@ -1,5 +1,5 @@
 /** An incident as triage keeps it, and how crossings change it. Pure. */
-import type { Incident } from "#contracts/coordinator.ts";
+import type { Incident } from "#contracts/incident.ts";
 import type { Crossing } from "#contracts/ml.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { distanceOf, severityOf } from "./severity.ts";

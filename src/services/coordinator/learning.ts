@@ -1,13 +1,14 @@
 /**
- * What is learned from the outcome of an action: the case, the weight of the cases that spoke for it, whether the cause named
- * was right, and what the action changed in energy. Delivered by the outbox, so that each is told, and told at least once.
+ * What is learned from the outcome of an action: the case, the weight of the cases that spoke of it, whether the cause that
+ * was acted on was right, and what the action changed in energy. Delivered by the outbox, so that each is told, and told at
+ * least once.
  */
 import type { cognitive } from "#contracts/cognitive.ts";
 import type { energy } from "#contracts/energy.ts";
 import type { state } from "#contracts/state.ts";
 import { WriteRefused } from "#runtime/storage/database.ts";
 import type { Client } from "#runtime/client/client.ts";
-import type { ActionRecord } from "./action.ts";
+import { type ActionRecord, wasTried } from "./action.ts";
 import type { ActionStore } from "./action-store.ts";
 import type { IncidentStore } from "./incident-store.ts";
 import type { OwnedWrite } from "./owned-write.ts";
@@ -34,9 +35,15 @@ export function createLearning(deps: LearningDeps) {
       if (action === undefined) return;
       const helped = verdictOf(action);
       if (helped !== null) {
-        await deps.cognitive.recordOutcome({ incidentId: action.incidentId, wasRight: helped }, BACKGROUND);
-        for (const id of await misledOrHelping(action)) {
-          await deps.state.weighCase.try({ id, reportId: action.id, misled: !helped }, BACKGROUND);
+        const { rawConfidence } = action;
+        if (rawConfidence !== null) {
+          await deps.cognitive.recordOutcome({ actionId, rawConfidence, wasRight: helped }, BACKGROUND);
+        }
+        for (const said of action.recalled) {
+          await deps.state.weighCase.try(
+            { id: said.id, reportId: actionId, misled: said.helped !== helped },
+            BACKGROUND,
+          );
         }
       }
       await rememberCase(action.incidentId);
@@ -47,12 +54,6 @@ export function createLearning(deps: LearningDeps) {
     remember: rememberCase,
   };
 
-  /** The cases that spoke for the same action: they are what the outcome says something of. */
-  async function misledOrHelping(action: ActionRecord): Promise<readonly string[]> {
-    const others = await Promise.all(action.recalled.map((id) => deps.actions.ofIncident(id)));
-    return action.recalled.filter((_id, i) => others[i]?.some(({ skill }) => skill === action.skill) === true);
-  }
-
   async function rememberCase(incidentId: string): Promise<void> {
     const [incident, thought, actions] = await Promise.all([
       deps.incidents.get(incidentId),
@@ -60,15 +61,18 @@ export function createLearning(deps: LearningDeps) {
       deps.actions.ofIncident(incidentId),
     ]);
     if (incident === undefined || thought === undefined) return;
-    const tried = actions.filter(({ risk, actedAtMs }) => risk !== "none" && actedAtMs !== null);
-    // The one that helped is what the case is worth; else the last one tried.
-    const told = tried.find(({ state }) => state === "helped") ?? tried.at(-1);
-    const { service, kind } = thought.diagnosis.cause;
+    const tried = actions.filter(wasTried);
+    // The one that helped is what the case is worth; else the last one that told something, else the last one.
+    const told =
+      tried.find(({ state }) => state === "helped") ?? tried.findLast((one) => verdictOf(one) !== null) ?? tried.at(-1);
+    // Of the cause that it was an answer to: what has been blamed since was not put to the test.
+    const cause = told === undefined ? thought.diagnosis.cause : told.cause;
     await deps.state.putCase(
       {
         id: incidentId,
         signature: thought.diagnosis.signature.slice(0, 1_000),
-        cause: incident.label === "not-an-incident" ? null : { service, kind },
+        cause:
+          incident.label === "not-an-incident" || cause === null ? null : { service: cause.service, kind: cause.kind },
         action: told === undefined ? null : { skill: told.skill, target: told.target },
         helped: told === undefined ? null : verdictOf(told),
       },

@@ -33,6 +33,6 @@ export function judgeFailure(error: ServiceError, repeatable: boolean): FailedAt
   const isUnknown = error.started === "maybe" && (error.retryable || error.code === "CANCELLED");
   if (!isUnknown) return { failure, isRetryable: false };
   if (repeatable) return { failure, isRetryable: true };
-  const message = `${error.message} It may have run and must not be repeated blindly: look at its effect, then retry the task if it is missing.`;
+  const message = `${error.message} It may have run and must not be repeated blindly: look at its effect; if it is missing, submit the task again.`;
   return { failure: { code: "OUTCOME_UNKNOWN", message }, isRetryable: false };
 }

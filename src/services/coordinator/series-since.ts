@@ -20,11 +20,13 @@ export function createSeriesSince(
     const found: SeriesSince[] = [];
     for (const [key, crossing] of crossings) {
       if (!wanted.has(key)) continue;
-      const { points } = await client.points(
+      const answer = await client.points.try(
         { source: crossing.source, series: crossing.series, fromMs: Math.round(sinceMs), limit: MAX_POINTS },
         { priority: "background" },
       );
-      found.push({ series: key, crossing, values: points.map(([, value]) => value) });
+      // Its source may have been removed since: then it tells as little as one that is silent.
+      const values = answer.ok ? answer.value.points.map(([, value]) => value) : [];
+      found.push({ series: key, crossing, values });
     }
     return found;
   };

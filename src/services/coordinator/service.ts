@@ -8,7 +8,7 @@ import type { Database } from "#runtime/storage/database.ts";
 import type { Outbox } from "#runtime/storage/outbox.ts";
 import { type Actions, toAction } from "./actions.ts";
 import type { ActionStore } from "./action-store.ts";
-import { noSkill } from "./policy/policy.ts";
+import { skillProblem } from "./policy/policy.ts";
 import type { PolicyTrial } from "./policy-trial.ts";
 import type { Settings } from "./settings.ts";
 import type { Silences } from "./silences.ts";
@@ -75,16 +75,16 @@ export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordi
         throw fail("NOT_RETRYABLE", { state }, message);
       },
 
-      async reportCrossing({ id, crossing, clearedAtMs }, { epoch }) {
+      async reportCrossing({ id, crossing, clearedAtMs }) {
         if (id !== crossing.id) {
           const message = `The address names crossing "${id}", the body "${crossing.id}". Send one of them in both places.`;
           throw new ServiceError("INVALID_INPUT", message);
         }
-        return { incidentId: await triage.crossing({ crossing, clearedAtMs }, epoch) };
+        return { incidentId: await triage.crossing({ crossing, clearedAtMs }) };
       },
 
-      async reportChange(change, { epoch, storeAnswer }) {
-        return triage.change(change, epoch, storeAnswer);
+      async reportChange(change, { storeAnswer }) {
+        return triage.change(change, storeAnswer);
       },
 
       async listIncidents({ state, sinceMs, limit }) {
@@ -141,7 +141,9 @@ export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordi
       },
 
       async removeSilence({ id }, { epoch }) {
-        return { removed: await silences.remove(epoch, id) };
+        const removed = await silences.remove(epoch, id);
+        if (removed) await triage.unsilenced();
+        return { removed };
       },
 
       async listActions({ state, limit }) {
@@ -187,9 +189,8 @@ export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordi
       async policy() {
         const { policy, modes } = settings.current();
         const skills = await deps.skills();
-        const missing = policy.filter(({ skill }) => skills.size > 0 && !skills.has(skill));
-        const unknown = missing.map(({ name, skill }) => noSkill(name, skill, skills));
-        return { rules: policy, modes, problems: [...settings.problems(), ...unknown] };
+        const misfits = skills.size === 0 ? [] : policy.flatMap((rule) => skillProblem(rule, skills) ?? []);
+        return { rules: policy, modes, problems: [...settings.problems(), ...misfits] };
       },
 
       async testPolicy(input) {

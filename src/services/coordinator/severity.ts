@@ -1,5 +1,5 @@
 /** How bad an incident is: from how far its worst crossing is from routine, and how many series are involved. */
-import type { Severity } from "#contracts/coordinator.ts";
+import type { Severity } from "#contracts/incident.ts";
 import type { Crossing } from "#contracts/ml.ts";
 import type { CoordinatorConfig } from "./config.ts";
 

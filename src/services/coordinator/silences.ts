@@ -1,6 +1,6 @@
 /** Series of which nobody wants to hear for a time: what they do opens no incident and tells nobody. */
 import type { Kysely } from "kysely";
-import type { Silence } from "#contracts/coordinator.ts";
+import type { Silence } from "#contracts/policy.ts";
 import type { Crossing } from "#contracts/ml.ts";
 import type { Clock } from "#core/clock.ts";
 import type { Ids } from "#core/ids.ts";
@@ -16,8 +16,8 @@ export interface Silences {
   add(epoch: number, silence: Omit<Silence, "id">): Promise<Silence>;
   /** Whether there was one. */
   remove(epoch: number, id: string): Promise<boolean>;
-  /** Whether one of now is of this series. */
-  cover(crossing: Crossing): Promise<boolean>;
+  /** Of those of now, read once: until when those of a crossing's series last; undefined when there is none. */
+  now(): Promise<(crossing: Crossing) => number | undefined>;
 }
 
 export function createSilences(deps: {
@@ -52,10 +52,16 @@ export function createSilences(deps: {
       return (removed?.rowCount ?? 0) > 0;
     },
 
-    async cover(crossing) {
+    async now() {
       const nowMs = clock.now();
-      const key = seriesKey(crossing);
-      return (await list()).some(({ series, fromMs }) => fromMs <= nowMs && globPattern(series).test(key));
+      const silences = (await list())
+        .filter(({ fromMs }) => fromMs <= nowMs)
+        .map(({ series, toMs }) => ({ pattern: globPattern(series), toMs }));
+      return (crossing) => {
+        const key = seriesKey(crossing);
+        const ends = silences.filter(({ pattern }) => pattern.test(key)).map(({ toMs }) => toMs);
+        return ends.length === 0 ? undefined : Math.max(...ends);
+      };
     },
   };
 }

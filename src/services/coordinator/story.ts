@@ -1,9 +1,15 @@
 /** The sentences of an incident's story. */
 import type { Diagnosis, RecalledCase } from "#contracts/cognitive.ts";
-import type { Action, Incident, RecordedChange, StoryEntry } from "#contracts/coordinator.ts";
+import type { Action } from "#contracts/action.ts";
+import type { Incident, RecordedChange, StoryEntry } from "#contracts/incident.ts";
 import type { Crossing } from "#contracts/ml.ts";
+import { skillName } from "#contracts/action-text.ts";
+import { formatDuration } from "#core/duration.ts";
 import { seriesKey } from "./incident.ts";
 import type { TaskEvent, TaskRecord } from "./task.ts";
+
+/** The story is in the order in which things became known; a change that was earlier says when. */
+const AT_ONCE_MS = 5_000;
 
 export function noticed(kind: "noticed" | "joined", crossing: Crossing, nowMs: number): StoryEntry {
   const { value, expected, spread, direction } = crossing;
@@ -16,18 +22,24 @@ export function noticed(kind: "noticed" | "joined", crossing: Crossing, nowMs: n
 }
 
 export function cleared(crossing: Crossing, clearedAtMs: number, nowMs: number): StoryEntry {
-  const lastedS = Math.max(0, clearedAtMs - crossing.startedAtMs) / 1_000;
+  const lasted = formatDuration(Math.max(0, clearedAtMs - crossing.startedAtMs));
   return {
     atMs: nowMs,
     kind: "quiet",
-    text: `${seriesKey(crossing)} is routine again after ${number(lastedS)} s.`,
+    text: `${seriesKey(crossing)} is routine again after ${lasted}.`,
     data: { crossingId: crossing.id, clearedAtMs },
   };
 }
 
 export function changed(change: RecordedChange, nowMs: number): StoryEntry {
   const target = change.target === "" ? "" : ` of ${change.target}`;
-  return { atMs: nowMs, kind: "change", text: `${change.kind}${target}: ${change.summary}`, data: { ...change } };
+  const when = Math.abs(nowMs - change.atMs) < AT_ONCE_MS ? "" : ` at ${new Date(change.atMs).toISOString()}`;
+  return {
+    atMs: nowMs,
+    kind: "change",
+    text: `${change.kind}${target}${when}: ${change.summary}`,
+    data: { ...change },
+  };
 }
 
 export function undecided(nowMs: number): StoryEntry {
@@ -50,12 +62,18 @@ export function diagnosed({ cause, thought, alternatives }: Diagnosis, nowMs: nu
   };
 }
 
+const EFFECT_OF: ReadonlyMap<RecalledCase["helped"], string> = new Map([
+  [true, "helped"],
+  [false, "did not help"],
+  [null, "failed, or nobody knows whether it helped"],
+]);
+
 export function recalled(cases: readonly RecalledCase[], nowMs: number): StoryEntry {
   const [nearest] = cases;
   const what =
     nearest === undefined || nearest.action === null
       ? "nothing was done"
-      : `${nearest.action.skill} of ${nearest.action.target} ${nearest.helped === true ? "helped" : "did not help"}`;
+      : `${skillName(nearest.action)} ${EFFECT_OF.get(nearest.helped)}`;
   return {
     atMs: nowMs,
     kind: "recalled",
@@ -65,7 +83,7 @@ export function recalled(cases: readonly RecalledCase[], nowMs: number): StoryEn
 }
 
 const DECIDED = {
-  observed: ["decided", "would have been done"],
+  observed: ["decided", "is not done"],
   held: ["decided", "is held back"],
   proposed: ["proposed", "waits for a person"],
   rejected: ["approved", "is not done"],
@@ -75,18 +93,17 @@ const DECIDED = {
 
 /** An action as it was decided, or as a person decided on it. */
 export function actionDecided(action: Action, nowMs: number): StoryEntry {
-  const [kind, what] = Object.hasOwn(DECIDED, action.state)
+  const [kind, does] = Object.hasOwn(DECIDED, action.state)
     ? DECIDED[action.state as keyof typeof DECIDED]
     : (["note", `is ${action.state}`] as const);
-  const of = action.target === "" ? "" : ` of ${action.target}`;
+  const what = action.wouldBegin ? "would have been done" : does;
+  const name = skillName(action);
   const isPlain = action.state === "acting" && action.decidedBy === null;
   const { id, rule, skill, target, state, taskId } = action;
   return {
     atMs: nowMs,
     kind: action.decidedBy === null ? kind : "approved",
-    text: isPlain
-      ? `Rule "${rule}" decides for ${skill}${of}.`
-      : `Rule "${rule}": ${skill}${of} ${what}. ${action.reason}`,
+    text: isPlain ? `Rule "${rule}" decides for ${name}.` : `Rule "${rule}": ${name} ${what}. ${action.reason}`,
     data: { actionId: id, rule, skill, target, state, taskId },
   };
 }
@@ -96,7 +113,7 @@ export function actionChecked(action: Action, nowMs: number): StoryEntry {
   return {
     atMs: nowMs,
     kind: "outcome",
-    text: `${action.skill} of ${action.target} ${verdict ?? "has an unknown outcome"}. ${action.reason}`,
+    text: `${skillName(action)} ${verdict ?? "has an unknown outcome"}. ${action.reason}`,
     data: { actionId: action.id, state: action.state },
   };
 }
@@ -105,7 +122,7 @@ export function actionUndone(action: Action, nowMs: number): StoryEntry {
   return {
     atMs: nowMs,
     kind: "undone",
-    text: `${action.skill} of ${action.target} was taken back.`,
+    text: `${skillName(action)} was taken back.`,
     data: { actionId: action.id },
   };
 }

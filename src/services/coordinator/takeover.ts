@@ -13,8 +13,10 @@ export interface TakeoverDeps {
   readonly isAlive: (replicaId: string) => boolean;
   /** Stores what became of an orphan, unless it has changed meanwhile. */
   readonly replace: (epoch: number, before: TaskRecord, after: TaskRecord) => Promise<void>;
-  /** Tasks left to their living executors have ended, in whatever way. */
-  readonly ended: (ids: readonly string[]) => void;
+  /** A task left to its living executor has ended, in whatever way. */
+  readonly ended: (id: string) => void;
+  /** Tasks have ended elsewhere, or may have, since what they belong to was read. */
+  readonly mayHaveEnded: () => void;
 }
 
 export interface Takeover {
@@ -46,7 +48,8 @@ export function createTakeover(deps: TakeoverDeps): Takeover {
     if (orphans.length > 0) log.warn({ tasks: orphans.length }, "Tasks of an executor that is gone were taken over.");
     const ids = new Set(elsewhere.map(({ id }) => id));
     const ended = watched.filter((id) => !ids.has(id));
-    if (ended.length > 0) deps.ended(ended);
+    for (const id of ended) deps.ended(id);
+    if (ended.length > 0) deps.mayHaveEnded();
     watched = left.map(({ id }) => id);
     if (left.length > 0 && epoch === under) again();
   }
@@ -66,6 +69,8 @@ export function createTakeover(deps: TakeoverDeps): Takeover {
       epoch = newEpoch;
       watched = [];
       await look();
+      // What another executor stored between the reading of the actions and this look, neither has seen.
+      if (newEpoch !== undefined) deps.mayHaveEnded();
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Statements over the tasks. Compiled once each: building one costs more than running it. */
 import { type CompiledQuery, type Kysely, sql } from "kysely";
-import type { Task, TaskState } from "#contracts/coordinator.ts";
+import type { Task, TaskState } from "#contracts/task.ts";
 import type { Database, Row } from "#runtime/storage/database.ts";
 import type { TaskRow, Tables } from "./schema.ts";
 import type { Lease, TaskRecord } from "./task.ts";

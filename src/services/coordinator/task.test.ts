@@ -89,3 +89,15 @@ it("does not run again what may have run and must not run twice", () => {
     }),
   );
 });
+
+// A restart that was written before it was cancelled read as one that had not been done.
+it("does not claim that what was cancelled while it ran had no effect", () => {
+  fc.assert(
+    fc.property(aTask, (task) => {
+      expect(transition(task, { kind: "cancel" }, 1)).toMatchObject({ state: "cancelled", error: null });
+      const running = transition(task, { kind: "claim", lease }, 1);
+      if (running === undefined) return expect.unreachable();
+      expect(transition(running, { kind: "cancel" }, 2)).toMatchObject({ error: { code: "OUTCOME_UNKNOWN" } });
+    }),
+  );
+});

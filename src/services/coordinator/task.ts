@@ -1,5 +1,5 @@
 /** A task's record and its life as a pure function: what every event does to it, and which events it refuses. */
-import type { Task } from "#contracts/coordinator.ts";
+import type { Task } from "#contracts/task.ts";
 import type { Execution } from "#contracts/organism.ts";
 
 /**
@@ -69,7 +69,8 @@ export function transition(task: TaskRecord, event: TaskEvent, nowMs: number): T
         ? afterFailure(task, orphaned(task), task.repeatable ? 0 : null, nowMs, to)
         : undefined;
     case "cancel":
-      return isFinal(task.state) ? undefined : to({ state: "cancelled" });
+      if (isFinal(task.state)) return undefined;
+      return to({ state: "cancelled", ...(task.state === "running" ? { error: stopped(task) } : {}) });
     case "retry":
       return task.state === "failed" || task.state === "cancelled"
         ? to({
@@ -96,11 +97,16 @@ function afterFailure(
   return to({ state: "scheduled", error, runAfterMs: nowMs + retryDelayMs });
 }
 
+function stopped(task: TaskRecord): TaskFailure {
+  const message = `It was cancelled while attempt ${task.attempts} ran, which may have taken effect: look before it is done again.`;
+  return { code: "OUTCOME_UNKNOWN", message };
+}
+
 function orphaned(task: TaskRecord): TaskFailure {
   return task.repeatable
     ? { code: "CONNECTION_LOST", message: `The process that ran attempt ${task.attempts} ended.` }
     : {
         code: "OUTCOME_UNKNOWN",
-        message: `The process that ran attempt ${task.attempts} ended before it told the outcome, and "${task.type}" must not be run twice. Look at its effect, then retry the task if it is missing.`,
+        message: `The process that ran attempt ${task.attempts} ended before it told the outcome, and "${task.type}" must not be run twice. Look at its effect; if it is missing, submit the task again.`,
       };
 }

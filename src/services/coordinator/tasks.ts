@@ -1,6 +1,6 @@
 /** The tasks: what callers ask of them, and what becomes of those that run. */
 import type { CompiledQuery } from "kysely";
-import type { Task, TaskSubmission } from "#contracts/coordinator.ts";
+import type { Task, TaskSubmission } from "#contracts/task.ts";
 import type { organism } from "#contracts/organism.ts";
 import type { Clock } from "#core/clock.ts";
 import type { Ids } from "#core/ids.ts";
@@ -31,7 +31,10 @@ export interface Closing {
 
 export interface TasksDeps {
   readonly database: Database;
+  /** Doubts what it failed to write. */
   readonly write: OwnedWrite;
+  /** That of the dispatcher, which finds out by itself what became of what it failed to write. */
+  readonly dispatchWrite: OwnedWrite;
   readonly store: TaskStore;
   readonly routes: Routes;
   readonly organism: Pick<Client<typeof organism>, "execute">;
@@ -43,10 +46,14 @@ export interface TasksDeps {
   readonly replicaId: string;
   readonly isAlive: (replicaId: string) => boolean;
   readonly config: () => CoordinatorConfig["tasks"];
-  /** Tasks that another replica ran have ended there. */
+  /** The result of a task may have been stored without anybody being told. */
+  readonly doubted: () => void;
+  /** Tasks that another replica ran have ended there, or may have. */
   readonly endedElsewhere: () => void;
   /** Undefined when nothing but the task is concerned. */
   readonly closing: (after: TaskRecord, event: TaskEvent) => Closing | undefined;
+  /** @throws ServiceError CONFLICT for a task that must not be given new attempts. */
+  readonly allowRetry: (task: TaskRecord) => Promise<void>;
 }
 
 export interface NewTask extends TaskSubmission {
@@ -66,6 +73,7 @@ export function createTasks(deps: TasksDeps) {
 
   const dispatcher = createDispatcher({
     ...deps,
+    write: deps.dispatchWrite,
     slots: () => config().slots,
     run: async (task, signal) => {
       deps.metrics.began(task, clock.now());
@@ -79,8 +87,11 @@ export function createTasks(deps: TasksDeps) {
       if (isStored) {
         closing?.stored();
         settled(after);
+      } else {
         // A write that failed half-way may have stored it after all; then nobody has been told yet.
-      } else await store.get(task.id).then((found) => found && settled(found), dispatcher.look);
+        deps.doubted();
+        await store.get(task.id).then((found) => found && settled(found), dispatcher.look);
+      }
     },
   });
 
@@ -97,8 +108,8 @@ export function createTasks(deps: TasksDeps) {
       closing?.stored();
       settled(after);
     },
-    ended: (ids) => {
-      for (const id of ids) waiters.tell(id);
+    ended: (id) => waiters.tell(id),
+    mayHaveEnded: () => {
       // They may have been queued or scheduled again, and have left messages.
       dispatcher.look();
       deps.endedElsewhere();
@@ -160,8 +171,8 @@ export function createTasks(deps: TasksDeps) {
     },
 
     accepted: settled,
-    /** A write that held new tasks failed, perhaps half-way. */
-    doubted: dispatcher.look,
+    /** A write that held tasks failed, perhaps half-way. */
+    doubt: dispatcher.look,
 
     /** @throws ServiceError UNKNOWN_TASK_TYPE */
     async submit(
@@ -178,13 +189,7 @@ export function createTasks(deps: TasksDeps) {
         incidentId: null,
       });
       const answer = toTask(task);
-      try {
-        await write(by.epoch, storeAnswer === undefined ? [insert] : [insert, storeAnswer(answer)]);
-      } catch (error) {
-        // A write that failed half-way may have stored it after all.
-        dispatcher.look();
-        throw error;
-      }
+      await write(by.epoch, storeAnswer === undefined ? [insert] : [insert, storeAnswer(answer)]);
       settled(task);
       return answer;
     },
@@ -223,7 +228,10 @@ export function createTasks(deps: TasksDeps) {
       }
     },
 
-    /** What it is now, and whether it was given new attempts; undefined for an unknown task. */
+    /**
+     * What it is now, and whether it was given new attempts; undefined for an unknown task.
+     * @throws ServiceError CONFLICT for the task of an action with a risk
+     */
     async retry(
       id: string,
       epoch: number,
@@ -234,6 +242,7 @@ export function createTasks(deps: TasksDeps) {
         if (before === undefined) return undefined;
         const after = transition(before, { kind: "retry" }, clock.now());
         if (after === undefined) return { task: toTask(before), isRetried: false };
+        await deps.allowRetry(before);
         const answer = toTask(after);
         if (!(await replaced(epoch, before, after, storeAnswer === undefined ? [] : [storeAnswer(answer)]))) continue;
         settled(after);

@@ -12,15 +12,17 @@ export function isTolerated({ value, expected }: Crossing, change: number | unde
 }
 
 /** What follows from calling these no incident: the widest change of each series and direction. */
-export function tolerancesOf(crossings: readonly Crossing[]): Tolerance[] {
+export function tolerancesOf(
+  labelled: readonly { readonly crossing: Crossing; readonly incidentId: string }[],
+): Tolerance[] {
   const found = new Map<string, Tolerance>();
-  for (const crossing of crossings) {
+  for (const { crossing, incidentId } of labelled) {
     const { direction } = crossing;
     const series = seriesKey(crossing);
     const change = Math.abs(crossing.value - crossing.expected);
     const known = found.get(`${direction} ${series}`);
     if (known === undefined || known.change < change)
-      found.set(`${direction} ${series}`, { series, direction, change });
+      found.set(`${direction} ${series}`, { series, direction, change, incidentId });
   }
   return [...found.values()];
 }

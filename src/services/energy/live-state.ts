@@ -1,5 +1,6 @@
 /** The state of this organism as energy sees it: who can do what, what is not routine, what is being done. */
-import type { coordinator, Severity } from "#contracts/coordinator.ts";
+import type { coordinator } from "#contracts/coordinator.ts";
+import type { Severity } from "#contracts/incident.ts";
 import type { UnifiedState } from "#contracts/energy.ts";
 import type { state } from "#contracts/state.ts";
 import type { Client } from "#runtime/client/client.ts";
@@ -46,10 +47,7 @@ export function createLiveState(clients: {
         p: agents.map(({ roles: { E, S, O } }) => [E, S, O]),
         s: [waiting],
         anomalies: unrest.map(({ severity }) => SEVERITY_WEIGHT[severity]),
-        // Nothing measures drift by itself yet: it has no part in the energy.
-        drift: 0,
         cost: actions.length,
-        patterns: [],
       },
     };
   };

@@ -25,9 +25,10 @@ const aState = fc.integer({ min: 1, max: 4 }).chain((n) =>
     s: fc.array(fc.double({ min: -3, max: 3, noNaN: true }), { maxLength: 3 }),
     anomalies: fc.array(fc.double({ min: 0, max: 4, noNaN: true }), { maxLength: 3 }),
     cost: fc.double({ min: 0, max: 3, noNaN: true }),
+    drift: fc.option(fc.double({ min: 0, max: 3, noNaN: true }), { nil: undefined }),
   }),
 );
-const full = (state: object): UnifiedState => ({ drift: 0, patterns: [], ...state }) as unknown as UnifiedState;
+const full = (state: object): UnifiedState => state as unknown as UnifiedState;
 
 // Also for affinities that are not mutual, where the original's gradient was half of what it must be.
 it("has the gradient that small steps show", () => {
@@ -61,7 +62,7 @@ it("is bounded below, the same for agents in another order, and the sum of its t
       const { total, terms } = evaluate(state);
       const most = Math.max(1, ...(state.w ?? []).flat().map(Math.abs));
       expect(total).toBeGreaterThanOrEqual(-most - WEIGHTS.entropy * Math.log(3) - 1e-9);
-      expect(Object.values(terms).reduce((sum, term) => sum + term, 0)).toBeCloseTo(total, 12);
+      expect(Object.values(terms).reduce<number>((sum, term = 0) => sum + term, 0)).toBeCloseTo(total, 12);
       const w = state.w === undefined ? {} : { w: state.w.toReversed().map((row) => row.toReversed()) };
       const turned = { ...state, h: state.h.toReversed(), p: state.p.toReversed(), ...w };
       expect(evaluate(turned).total).toBeCloseTo(total, 10);
@@ -73,6 +74,15 @@ it("rises with what is not routine and with what is spent", () => {
   const calm = full({ h: [[1, 0]], p: [[0.2, 0.3, 0.5]], s: [], anomalies: [], cost: 0 });
   expect(evaluate({ ...calm, anomalies: [2] }).total - evaluate(calm).total).toBeCloseTo(2);
   expect(evaluate({ ...calm, cost: 1 }).total).toBeGreaterThan(evaluate(calm).total);
+});
+
+// A term that was always 0 looked like something that had been measured and found calm.
+it("has no term of what nobody measures", () => {
+  const calm = full({ h: [[1, 0]], p: [[0.2, 0.3, 0.5]], s: [], anomalies: [], cost: 0 });
+  expect(Object.keys(evaluate(calm).terms)).toEqual(["pair", "entropy", "regularity", "cost", "anomaly"]);
+  const { total, terms } = evaluate({ ...calm, drift: 2, patterns: [{ weight: 0.5, value: 3 }] });
+  expect(terms).toMatchObject({ drift: 1, patterns: -1.5 });
+  expect(total - evaluate(calm).total).toBeCloseTo(-0.5);
 });
 
 it("says what is wrong with a state", () => {

@@ -38,13 +38,14 @@ export function problemOf({ h, p, w }: UnifiedState): string | undefined {
 export function evaluate(state: UnifiedState, weights: Weights = WEIGHTS): Energy {
   const rows = state.h.map(unit);
   const { pair } = pairTerm(rows, state.w);
+  const { patterns, drift } = state;
   const terms = {
     pair,
-    patterns: -state.patterns.reduce((sum, { weight, value }) => sum + weight * value, 0),
+    ...(patterns && { patterns: -patterns.reduce((sum, { weight, value }) => sum + weight * value, 0) }),
     entropy: -weights.entropy * meanEntropy(state.p),
     regularity: weights.regularity * state.s.reduce((sum, value) => sum + value * value, 0),
     cost: weights.cost * state.cost,
-    drift: weights.drift * state.drift,
+    ...(drift !== undefined && { drift: weights.drift * drift }),
     anomaly: state.anomalies.reduce((sum, weight) => sum + weight, 0),
   };
   return { total: Object.values(terms).reduce((sum, term) => sum + term, 0), terms };

@@ -216,3 +216,23 @@ test("a new minimum change holds from then on, also after a restart", async () =
   const answer = await restarted.client.ingest({ source: "tuned", series: [{ name: "s", points: [[400_000, 500]] }] });
   expect(answer).toMatchObject({ accepted: 1, crossings: [] });
 });
+
+// It stayed open and silent: the page showed a chart that had stopped, and no reader knew to ask the new owner.
+test("who watches a source is told when its shard has moved", async () => {
+  const { client, service } = await startReplica(db);
+  const watched = client.live({ source: "moving", series: ["b"] })[Symbol.asyncIterator]();
+  const first = watched.next();
+  await new Promise(setImmediate);
+  const points: [number, number][] = [[1_000, 1]];
+  await client.ingest({
+    source: "moving",
+    series: [
+      { name: "a", points },
+      { name: "b", points },
+    ],
+  });
+  expect(await first).toMatchObject({ value: { series: "b", timestampMs: 1_000, value: 1 } });
+  const end = expect(watched.next()).rejects.toMatchObject({ code: "NOT_OWNER" });
+  await service.owned?.(new Map());
+  await end;
+});

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { type Crossing, ml, type ValveSpec } from "#contracts/ml.ts";
-import { SHARD_COUNT, shardOf, toShardRanges } from "#core/shard.ts";
+import { shardOf, toShardRanges } from "#core/shard.ts";
 import { ServiceError } from "#core/service-error.ts";
 import { implement, type OwnedShards, type Service } from "#runtime/service.ts";
 import { type Database, WriteRefused } from "#runtime/storage/database.ts";
@@ -32,6 +32,8 @@ export function mlService(deps: MlDeps): Service<typeof ml> {
   const live = createLiveScores();
   const totals = { accepted: 0, late: 0, rejected: 0, crossings: 0 };
   let owned: OwnedShards = new Map();
+  /** Of `owned`, as `status` tells it. */
+  let ownedRanges = "";
 
   function stateOf(source: string): Promise<SourceState> {
     let state = sources.get(source);
@@ -143,7 +145,7 @@ export function mlService(deps: MlDeps): Service<typeof ml> {
         return { points };
       },
 
-      live: ({ source }, { signal }) => live.subscribe(source, signal),
+      live: ({ source, series }, { signal }) => live.subscribe(source, series, signal),
 
       async detectAnomaly({ points, minimumChange }) {
         const scorer = createSeriesScorer(minimumChange === undefined ? {} : { minimumChange });
@@ -192,7 +194,7 @@ export function mlService(deps: MlDeps): Service<typeof ml> {
       async status() {
         const states = await Promise.all(sources.values());
         return {
-          shards: owned.size === SHARD_COUNT ? `0-${SHARD_COUNT - 1}` : toShardRanges(owned.keys()),
+          shards: ownedRanges,
           series: states.reduce((sum, state) => sum + state.seriesCount(), 0),
           ...totals,
         };
@@ -202,8 +204,10 @@ export function mlService(deps: MlDeps): Service<typeof ml> {
       database,
       async owned(shards) {
         owned = shards;
+        ownedRanges = toShardRanges(shards.keys());
         // What another replica may have written since is read again.
         for (const source of sources.keys()) if (!shards.has(shardOf(source))) sources.delete(source);
+        live.dismiss((source) => shards.has(shardOf(source)));
       },
       async close() {
         await Promise.all(queues.values());

@@ -5,7 +5,7 @@ import { ServiceError } from "#core/service-error.ts";
 import type { Call } from "#runtime/call.ts";
 import type { Logger } from "#runtime/telemetry/logger.ts";
 import type { Fence } from "./fence.ts";
-import type { Roster } from "./roster.ts";
+import type { Engagement, Roster } from "./roster.ts";
 import type { Resolved } from "./router.ts";
 import { SkillFailed } from "./skill.ts";
 
@@ -14,7 +14,14 @@ export interface ExecutionDeps {
   readonly roster: Roster;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly record: (agent: string, organ: string, skill: string, isSuccess: boolean) => void;
+  /** Told of each that ended by itself. */
+  readonly record: (ended: EndedExecution) => void;
+}
+
+export interface EndedExecution extends Pick<Engagement, "agent" | "role" | "expected"> {
+  readonly organ: string;
+  readonly skill: string;
+  readonly isSuccess: boolean;
 }
 
 export interface ExecutionOrder {
@@ -39,9 +46,8 @@ export async function execute(
   const pass = await deps.fence.enter(order.taskId, order.attempt, controller);
   call.signal.addEventListener("abort", onAbort, { once: true });
   const cancelTimer = clock.after(skill.timeoutMs, () => controller.abort(timedOut(skill.name, skill.timeoutMs)));
-  const engagement = deps.roster.begin(organ, skill.name, order.taskId);
+  const engagement = deps.roster.begin(organ, skill, order.taskId);
   const startedMs = clock.monotonic();
-  let isWithoutEffect = false;
   let outcome: "succeeded" | "failed" | "cancelled" = "failed";
   try {
     if (engagement === undefined) throw new SkillFailed(`Organ "${organ}" has no agents.`, true);
@@ -54,8 +60,7 @@ export async function execute(
       clock,
       log: deps.log,
     });
-    outcome = "succeeded";
-    isWithoutEffect = effect.state === "absent";
+    outcome = effect.state === "absent" ? "failed" : "succeeded";
     const durationMs = clock.monotonic() - startedMs;
     return {
       organ,
@@ -77,7 +82,7 @@ export async function execute(
     call.signal.removeEventListener("abort", onAbort);
     engagement?.end(outcome);
     if (engagement !== undefined && outcome !== "cancelled") {
-      deps.record(engagement.agent, organ, skill.name, outcome === "succeeded" && !isWithoutEffect);
+      deps.record({ ...engagement, organ, skill: skill.name, isSuccess: outcome === "succeeded" });
     }
     pass.leave();
   }

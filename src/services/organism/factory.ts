@@ -4,7 +4,7 @@ import type { ServiceFactory } from "#runtime/host/service-context.ts";
 import { OrganismConfig } from "./config.ts";
 import { createFence } from "./fence.ts";
 import { ORGANS, ROLE_PRIORS } from "./organs.ts";
-import { createOutcomeRecorder } from "./outcome-recorder.ts";
+import { type AgentOutcome, createOutcomeRecorder } from "./outcome-recorder.ts";
 import { createRoster } from "./roster.ts";
 import { createRuleCache } from "./rule-cache.ts";
 import { organismService } from "./service.ts";
@@ -43,16 +43,14 @@ export const create: ServiceFactory = async (context) => {
   const roster = createRoster({
     organs,
     most: config.maxAgentsPerOrgan,
-    readCapabilities: async () => (await stateClient.agents({}, BACKGROUND)).agents,
+    readAgents: async () => (await stateClient.agents({}, BACKGROUND)).agents,
     // So that it is known before its first execution has ended.
     hired: (agent, organ) => record(agent, organ, { succeeded: 0, failed: 0 }),
     clock,
   });
   const rolesOf = new Map(organs.map(({ id, kind }) => [id, ROLE_PRIORS[kind]]));
-  const record = (agent: string, organ: string, counts: { succeeded: number; failed: number; skill?: string }) => {
-    const roles = rolesOf.get(organ);
-    recorder.record({ agent, organ, ...counts, ...(roles === undefined ? {} : { roles }) });
-  };
+  const record = (agent: string, organ: string, outcome: Omit<AgentOutcome, "agent" | "organ" | "roles">) =>
+    recorder.record({ agent, organ, ...outcome, roles: rolesOf.get(organ) });
   // Agents are known from the first minute, not only from their first execution.
   for (const organ of organs) for (const agent of organ.agents) record(agent, organ.id, { succeeded: 0, failed: 0 });
 
@@ -91,8 +89,11 @@ export const create: ServiceFactory = async (context) => {
     fence: createFence(),
     clock,
     log,
-    record: (agent, organ, skill, isSuccess) =>
-      record(agent, organ, { skill, succeeded: isSuccess ? 1 : 0, failed: isSuccess ? 0 : 1 }),
+    record({ agent, organ, skill, isSuccess, role, expected }) {
+      const succeeded = isSuccess ? 1 : 0;
+      const gains = { E: 0, S: 0, O: 0, [role]: succeeded - expected };
+      record(agent, organ, { skill, succeeded, failed: 1 - succeeded, gains });
+    },
   });
 };
 

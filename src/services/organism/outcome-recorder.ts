@@ -7,11 +7,11 @@ import { runDetached } from "#runtime/call.ts";
 import type { Logger } from "#runtime/telemetry/logger.ts";
 
 export type OutcomeBatch = InputOf<(typeof state)["procedures"]["recordOutcomes"]>;
-type Outcome = OutcomeBatch["outcomes"][number];
+export type AgentOutcome = OutcomeBatch["outcomes"][number];
 
 export interface OutcomeRecorder {
   /** Zero outcomes make the agent known. */
-  record(outcome: Outcome): void;
+  record(outcome: AgentOutcome): void;
   /** Sends what is left, once. */
   close(): Promise<void>;
 }
@@ -27,7 +27,7 @@ export function createOutcomeRecorder(deps: {
   readonly intervalMs: number;
 }): OutcomeRecorder {
   const { clock, ids, log } = deps;
-  let sums = new Map<string, Outcome>();
+  let sums = new Map<string, AgentOutcome>();
   /** Sent, but not known to be taken: it is sent again as it was, so that its id tells the receiver. */
   let unsure: OutcomeBatch | undefined;
   let sending: Promise<void> | undefined;
@@ -64,11 +64,7 @@ export function createOutcomeRecorder(deps: {
     record(outcome) {
       const key = JSON.stringify([outcome.agent, outcome.skill]);
       const sum = sums.get(key);
-      sums.set(key, {
-        ...outcome,
-        succeeded: outcome.succeeded + (sum?.succeeded ?? 0),
-        failed: outcome.failed + (sum?.failed ?? 0),
-      });
+      sums.set(key, sum === undefined ? outcome : added(sum, outcome));
       arm();
     },
     async close() {
@@ -79,4 +75,10 @@ export function createOutcomeRecorder(deps: {
       if (unsure === undefined) await send();
     },
   };
+}
+
+function added(sum: AgentOutcome, one: AgentOutcome): AgentOutcome {
+  const gains = { E: 0, S: 0, O: 0 };
+  for (const role of ["E", "S", "O"] as const) gains[role] = (sum.gains?.[role] ?? 0) + (one.gains?.[role] ?? 0);
+  return { ...one, succeeded: sum.succeeded + one.succeeded, failed: sum.failed + one.failed, gains };
 }

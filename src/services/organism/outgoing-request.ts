@@ -100,6 +100,9 @@ function withoutLoopback(resolve: LookupFunction, allowLoopback: boolean): Looku
 const loopback = new BlockList();
 loopback.addSubnet("127.0.0.0", 8);
 loopback.addAddress("::1", "ipv6");
+// Nobody's address; a connection to it is made to this machine.
+loopback.addSubnet("0.0.0.0", 8);
+loopback.addAddress("::", "ipv6");
 
 function isLoopback(address: string): boolean {
   const family = isIP(address);

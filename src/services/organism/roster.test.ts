@@ -4,6 +4,7 @@ import { createFakeClock } from "#testing/fake-clock.ts";
 import { createRoster, type Engagement } from "./roster.ts";
 
 const ORGAN = { id: "o", kind: "utility", summary: "", agents: ["o_agent_0", "o_agent_1"] } as const;
+const NOOP = { name: "noop", risk: "none" } as const;
 
 function setUp(most = 4) {
   const clock = createFakeClock();
@@ -11,12 +12,12 @@ function setUp(most = 4) {
   const roster = createRoster({
     organs: [{ ...ORGAN, agents: [...ORGAN.agents] }],
     most,
-    readCapabilities: async () => [],
+    readAgents: async () => [],
     hired: (agent) => void hired.push(agent),
     clock,
   });
   const begin = (count: number) =>
-    Array.from({ length: count }, (_, i) => roster.begin("o", "noop", `t${i}`) as Engagement);
+    Array.from({ length: count }, (_, i) => roster.begin("o", NOOP, `t${i}`) as Engagement);
   const agents = () => roster.organs()[0]?.agents;
   return { clock, hired, roster, begin, agents };
 }
@@ -52,7 +53,7 @@ it("counts each execution to an agent that is there, whatever comes", async () =
       const { roster, clock, agents } = setUp();
       const running: Engagement[] = [];
       for (const step of steps) {
-        if (step === "begin") running.push(roster.begin("o", "noop", `t${running.length}`) as Engagement);
+        if (step === "begin") running.push(roster.begin("o", NOOP, `t${running.length}`) as Engagement);
         else if (step === "wait") await clock.advance(6 * 60_000);
         else running.splice(Number(step) % Math.max(1, running.length), 1)[0]?.end("succeeded");
         for (const { agent } of running) expect(agents()).toContain(agent);

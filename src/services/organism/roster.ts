@@ -2,7 +2,9 @@
 import type { Agent } from "#contracts/state.ts";
 import type { Clock } from "#core/clock.ts";
 import { runDetached } from "#runtime/call.ts";
-import { chooseAgent } from "./agent-choice.ts";
+import { chooseAgent, type Role } from "./agent-choice.ts";
+import { ROLE_PRIORS } from "./organs.ts";
+import type { Skill } from "./skill.ts";
 import type { StoredOrgan } from "./store.ts";
 
 export interface OrganCounts {
@@ -16,7 +18,7 @@ export interface OrganCounts {
 export interface Roster {
   organs(): readonly StoredOrgan[];
   /** Gives an execution to an agent; undefined when the organ has none. */
-  begin(organ: string, skill: string, taskId: string): Engagement | undefined;
+  begin(organ: string, skill: Pick<Skill, "name" | "risk">, taskId: string): Engagement | undefined;
   counts(): readonly OrganCounts[];
 }
 
@@ -25,19 +27,24 @@ export interface RosterDeps {
   readonly organs: readonly StoredOrgan[];
   /** Agents that an organ has at most. */
   readonly most: number;
-  readonly readCapabilities: () => Promise<readonly Pick<Agent, "id" | "capability" | "skills">[]>;
+  readonly readAgents: () => Promise<readonly Known[]>;
   /** An organ has taken on an agent. */
   readonly hired: (agent: string, organ: string) => void;
   readonly clock: Clock;
 }
 
+type Known = Pick<Agent, "id" | "capability" | "skills" | "roles">;
+
 export interface Engagement {
   readonly agent: string;
+  readonly role: Role;
+  /** Its capability: how often it is expected to succeed. */
+  readonly expected: number;
   end(outcome: "succeeded" | "failed" | "cancelled"): void;
 }
 
-/** Capabilities are this old at most when the next execution asks for them; one that waits for nothing uses the old. */
-const CAPABILITY_KEPT_MS = 10_000;
+/** What is known of agents is this old at most when the next execution asks; one that waits for nothing uses the old. */
+const KNOWN_FOR_MS = 10_000;
 const UNKNOWN_CAPABILITY = 0.5;
 /** Outcomes of a skill from which its own capability counts as much as the agent's overall one. */
 const HALF_KNOWN = 5;
@@ -57,19 +64,19 @@ export function capabilityFor(agent: Pick<Agent, "capability" | "skills"> | unde
 }
 
 /** Organs scale with their work: what is stored of them is the least they have. */
-export function createRoster({ organs: least, most, readCapabilities, hired, clock }: RosterDeps): Roster {
+export function createRoster({ organs: least, most, readAgents, hired, clock }: RosterDeps): Roster {
   let organs = least;
   const running = new Map<string, number>();
   /** When an agent that was taken on had its last execution. */
   const idleSinceMs = new Map<string, number>();
   const totals = new Map(least.map(({ id }) => [id, { running: 0, succeeded: 0, failed: 0 }]));
-  let known: ReadonlyMap<string, Pick<Agent, "capability" | "skills">> = new Map();
+  let known: ReadonlyMap<string, Known> = new Map();
   let staleAtMs = clock.monotonic();
 
   function refresh(): void {
     if (clock.monotonic() < staleAtMs) return;
-    staleAtMs = clock.monotonic() + CAPABILITY_KEPT_MS;
-    runDetached(readCapabilities).then(
+    staleAtMs = clock.monotonic() + KNOWN_FOR_MS;
+    runDetached(readAgents).then(
       (agents) => {
         known = new Map(agents.map((agent) => [agent.id, agent]));
       },
@@ -108,22 +115,27 @@ export function createRoster({ organs: least, most, readCapabilities, hired, clo
       const found = organs.find(({ id }) => id === organId);
       const organ = found && scaled(found);
       const total = totals.get(organId);
+      if (organ === undefined || total === undefined) return undefined;
       const chosen = chooseAgent(
-        (organ?.agents ?? []).map((id) => ({
+        organ.agents.map((id) => ({
           id,
-          capability: capabilityFor(known.get(id), skill),
+          capability: capabilityFor(known.get(id), skill.name),
           running: running.get(id) ?? 0,
+          roles: known.get(id)?.roles ?? ROLE_PRIORS[organ.kind],
         })),
-        taskId,
+        { id: taskId, isRisky: skill.risk !== "none" },
       );
-      if (chosen === undefined || total === undefined) return undefined;
-      running.set(chosen.id, chosen.running + 1);
+      if (chosen === undefined) return undefined;
+      const { id, capability } = chosen.agent;
+      running.set(id, chosen.agent.running + 1);
       total.running++;
       return {
-        agent: chosen.id,
+        agent: id,
+        role: chosen.role,
+        expected: capability,
         end(outcome) {
-          running.set(chosen.id, (running.get(chosen.id) ?? 1) - 1);
-          if (idleSinceMs.has(chosen.id)) idleSinceMs.set(chosen.id, clock.monotonic());
+          running.set(id, (running.get(id) ?? 1) - 1);
+          if (idleSinceMs.has(id)) idleSinceMs.set(id, clock.monotonic());
           total.running--;
           if (outcome !== "cancelled") total[outcome]++;
         },

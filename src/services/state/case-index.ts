@@ -1,11 +1,13 @@
 /**
- * Which cases are like a signature: weighted Jaccard over its names, each weighted by how seldom it moves (inverse document
- * frequency), since what moves in every incident tells little. An inverted index: only cases that share a name are looked at.
+ * Which cases are like a signature: Tversky's index over its names (A. Tversky, "Features of Similarity", 1977), each weighted
+ * by how seldom it moves (inverse document frequency), since what moves in every incident tells little. What moved and is not
+ * in the case counts against it in full, what is in the case and has not moved by half: an incident is asked about while it
+ * is young, and the rest may still come. An inverted index: only cases that share a name are looked at.
  * Weights and totals are summed in the order of the names, so that every replica finds the same, to the last bit.
  */
 export interface LikeCase {
   readonly id: string;
-  /** 0 to 1; 1 for the same names. */
+  /** 0 to 1; 1 for the same names. Not the same both ways. */
   readonly likeness: number;
 }
 
@@ -25,6 +27,9 @@ interface Weights {
   /** By slot, the sum over a case's names. */
   readonly totals: Float64Array;
 }
+
+/** How much a name counts that the case has and the signature has not. */
+const MISSING = 0.5;
 
 export class CaseIndex {
   readonly #entries = new Map<string, Entry>();
@@ -82,7 +87,8 @@ export class CaseIndex {
     const best: LikeCase[] = [];
     for (const slot of touched) {
       const both = shared[slot] as number;
-      const likeness = Math.min(1, both / (own + (weights.totals[slot] as number) - both));
+      const missing = (weights.totals[slot] as number) - both;
+      const likeness = Math.min(1, both / (own + MISSING * missing));
       if (likeness >= minLikeness) keep(best, { id: (this.#slots[slot] as Entry).id, likeness }, limit);
     }
     return best;

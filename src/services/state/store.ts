@@ -6,6 +6,7 @@ import { type Database, expecting, WriteRefused } from "#runtime/storage/databas
 import type { Migration, Schema } from "#runtime/storage/migration.ts";
 import { smooth } from "./capability.ts";
 import { caseMigration } from "./case-store.ts";
+import { roleFactors, SIGMA } from "./role-step.ts";
 
 interface AgentRow {
   readonly id: string;
@@ -95,6 +96,7 @@ export interface Outcome {
   readonly succeeded: number;
   readonly failed: number;
   readonly roles: Roles;
+  readonly gains?: Roles | undefined;
 }
 
 /** A changed memory as the index needs it. */
@@ -107,6 +109,15 @@ export type StateStore = ReturnType<typeof createStateStore>;
 
 export function createStateStore(db: Database) {
   const q = createBuilder<Tables>(db.dialect);
+
+  /** Computed by the database, as the capability is. */
+  const movedRoles = (gains: Roles) => {
+    const { E, S, O } = roleFactors(gains);
+    const sum = sql`(state_agents.explorer * ${E} + state_agents.specialist * ${S} + state_agents.observer * ${O})`;
+    const moved = (name: string, factor: number) =>
+      sql<number>`${1 - SIGMA} * ${sql.ref(`state_agents.${name}`)} * ${factor} / ${sum} + ${SIGMA} * ${sql.ref(`excluded.${name}`)}`;
+    return { explorer: moved("explorer", E), specialist: moved("specialist", S), observer: moved("observer", O) };
+  };
 
   const addOutcome = (outcome: Outcome, nowMs: number): CompiledQuery => {
     const { keep, gain, initial } = smooth(outcome.succeeded, outcome.failed);
@@ -131,6 +142,7 @@ export function createStateStore(db: Database) {
           succeeded: e("state_agents.succeeded", "+", outcome.succeeded),
           failed: e("state_agents.failed", "+", outcome.failed),
           updated_at_ms: nowMs,
+          ...(outcome.gains && movedRoles(outcome.gains)),
         })),
       )
       .compile();

@@ -66,6 +66,23 @@ it("ends what was before where the first thing moved, and invents nothing", () =
   });
 });
 
+// Half of its time away, the caller had twice the calls that its edges had.
+it("counts a caller's edges over the same time as its calls", () => {
+  const calls = createCallHistory();
+  const load = { requests: 10, errors: 1, latencySumMs: 40, waitedSumMs: 0 };
+  for (let i = 1; i <= 10; i++) {
+    calls.add({
+      atMs: i * 1_000,
+      services: new Map(i % 2 === 0 ? [["cart", load]] : []),
+      edges: new Map(i % 2 === 0 ? [["cart", new Map([["stock", load]])]] : []),
+      memoryMb: new Map(),
+    });
+  }
+  const graph = calls.graph(status, { atMs: 10_000, sinceMs: undefined, nowS: 10, beforeS: 10 });
+  expect(graph.services.find(({ service }) => service === "cart")?.now.requestsPerS).toBe(10);
+  expect(graph.edges[0]?.now).toMatchObject({ callsPerS: 10, errorsPerS: 1 });
+});
+
 it("keeps half an hour", () => {
   const calls = createCallHistory();
   const add = (atMs: number) =>

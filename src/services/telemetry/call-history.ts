@@ -120,9 +120,11 @@ function edgeFigures(from: string, to: string, samples: readonly CallSample[]): 
   const loads = samples.map(({ edges }) => edges.get(from)?.get(to)).filter((load) => load !== undefined);
   if (loads.length === 0) return { callsPerS: 0, errorsPerS: 0, latencyMs: null };
   const calls = sum(loads.map(({ requests }) => requests));
+  // Like the rates of the caller: over the time for which there are figures of it.
+  const seconds = samples.filter(({ services, edges }) => services.has(from) || edges.has(from)).length;
   return {
-    callsPerS: calls / samples.length,
-    errorsPerS: sum(loads.map(({ errors }) => errors)) / samples.length,
+    callsPerS: calls / seconds,
+    errorsPerS: sum(loads.map(({ errors }) => errors)) / seconds,
     latencyMs: calls === 0 ? null : sum(loads.map(({ latencySumMs }) => latencySumMs)) / calls,
   };
 }

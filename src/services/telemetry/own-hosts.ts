@@ -1,6 +1,8 @@
 /** Hosts of a person's own: what may be deployed, and whether what was deployed came up. */
 import { type Clock, sleep } from "#core/clock.ts";
 import { ServiceError } from "#core/service-error.ts";
+import { isSameButReplicas } from "#runtime/engine/desired-row.ts";
+import type { DesiredHost } from "#runtime/engine/desired-state.ts";
 import type { EngineStatus, HostStatus } from "#runtime/engine/engine.ts";
 import { HostSpec, isOwnHost } from "#runtime/engine/host-spec.ts";
 
@@ -64,9 +66,28 @@ export async function outcomeOf(
     const status = engineStatus().hosts.find(({ spec }) => spec.name === host);
     const seen = status === undefined ? undefined : judge(status, generation);
     if (seen !== undefined) return seen;
-    if (clock.monotonic() >= endsAtMs) return { failed: `it was not ready after ${Math.round(withinMs / 1_000)} s` };
+    if (clock.monotonic() >= endsAtMs) {
+      const account = accountOf(status, generation);
+      return { failed: `it was not ready after ${Math.round(withinMs / 1_000)} s: ${account}` };
+    }
     await sleep(clock, LOOK_MS, signal);
   }
+}
+
+/** What is left after a deploy that did not start, whoever made it so. */
+export function aftermathOf(
+  former: DesiredHost | undefined,
+  present: DesiredHost | undefined,
+  { hosts }: EngineStatus,
+): { readonly restored: boolean; readonly account: string } {
+  if (present === undefined) return { restored: false, account: "It was removed again" };
+  const { spec } = present;
+  const replicas = hosts.find((host) => host.spec.name === spec.name)?.replicas ?? [];
+  const restored =
+    former !== undefined &&
+    isSameButReplicas(former.spec, spec) &&
+    replicas.some(({ generation, state }) => generation === former.generation && state.kind === "ready");
+  return { restored, account: restored ? "The version before it serves on" : `Version ${spec.version} is to run now` };
 }
 
 function judge(status: HostStatus, generation: number): Outcome | undefined {
@@ -76,6 +97,16 @@ function judge(status: HostStatus, generation: number): Outcome | undefined {
   for (const { state } of own) if (state.kind === "backoff") return { failed: state.reason };
   const ready = own.filter(({ state }) => state.kind === "ready").length;
   return ready >= status.spec.replicas ? { ready: status } : undefined;
+}
+
+/** What the replicas that are not ready wait for. */
+function accountOf(status: HostStatus | undefined, generation: number): string {
+  const own = (status?.replicas ?? []).filter((replica) => replica.generation === generation);
+  if (own.length === 0) return "the engine has not started it yet";
+  const waiting = own.find(({ state }) => state.kind === "starting")?.state;
+  return waiting?.kind === "starting" && waiting.reason !== undefined
+    ? waiting.reason
+    : "its program has not told what it waits for";
 }
 
 function invalid(message: string): ServiceError {

@@ -1,9 +1,9 @@
 /** What the engine says of its hosts, in the words of the contract. */
 import type { z } from "zod";
-import type { HostInfo, ReplicaInfo, Rollout } from "#contracts/telemetry.ts";
+import type { ClusterInfo, HostInfo, ReplicaInfo, Rollout } from "#contracts/telemetry.ts";
 import type { DesiredHost } from "#runtime/engine/desired-state.ts";
 import type { HostSpec } from "#runtime/engine/host-spec.ts";
-import type { EngineStatus, HostStatus, ReplicaStatus } from "#runtime/engine/engine.ts";
+import type { ClusterStatus, EngineStatus, HostStatus, ReplicaStatus } from "#runtime/engine/engine.ts";
 import { percentOf, type Rollout as DesiredRollout } from "#runtime/engine/rollout.ts";
 
 /** Resident memory of a process in bytes; null where it cannot be told. */
@@ -14,13 +14,13 @@ export function toHostInfos(
   desired: readonly DesiredHost[],
   residentBytes: ResidentBytes,
 ): HostInfo[] {
-  const previous = new Map(desired.map((one) => [one.spec.name, one.previous]));
-  return status.hosts.map((host) => toHostInfo(host, previous.get(host.spec.name), residentBytes));
+  const rows = new Map(desired.map((one) => [one.spec.name, one]));
+  return status.hosts.map((host) => toHostInfo(host, rows.get(host.spec.name) ?? {}, residentBytes));
 }
 
 export function toHostInfo(
   { spec, generation, replicas }: HostStatus,
-  previous: HostSpec | undefined,
+  { previous, rollout }: { readonly previous?: HostSpec | undefined; readonly rollout?: DesiredRollout | undefined },
   residentBytes: ResidentBytes,
 ): HostInfo {
   // Values may be secrets: who may see a status may not see them.
@@ -31,6 +31,7 @@ export function toHostInfo(
     spec: { ...spec, env },
     replicas: replicas.map((replica) => toReplicaInfo(replica, residentBytes)),
     previous: previous === undefined ? null : { version: previous.version, package: previous.package },
+    rollout: rollout === undefined ? null : toRollout(spec.name, rollout),
   };
 }
 
@@ -48,8 +49,18 @@ function toReplicaInfo(replica: ReplicaStatus, residentBytes: ResidentBytes): z.
     state: state.kind,
     sinceMs: state.sinceMs,
     address: state.kind === "ready" ? state.address : null,
-    reason: state.kind === "backoff" ? state.reason : null,
+    reason: state.kind === "backoff" || state.kind === "starting" ? (state.reason ?? null) : null,
     residentBytes: isAlive && replica.pid !== undefined ? residentBytes(replica.pid) : null,
+  };
+}
+
+export function toClusterInfo(cluster: ClusterStatus | undefined): ClusterInfo | null {
+  if (cluster === undefined) return null;
+  return {
+    nodes: [...cluster.nodes],
+    actors: cluster.actors.map((actor) => ({ ...actor, pid: actor.pid ?? null })),
+    applications: [...cluster.applications],
+    warnings: [...(cluster.warnings ?? [])],
   };
 }
 

@@ -7,7 +7,7 @@ import type { Ids } from "#core/ids.ts";
 import { ServiceError } from "#core/service-error.ts";
 import { runDetached } from "#runtime/call.ts";
 import type { DesiredState } from "#runtime/engine/desired-state.ts";
-import { type HostSpec, isOwnHost } from "#runtime/engine/host-spec.ts";
+import { type HostSpec, isOwnHost, whyNotReplicas } from "#runtime/engine/host-spec.ts";
 import type { EngineStatus } from "#runtime/engine/engine.ts";
 import { returned } from "#runtime/engine/rollout.ts";
 import { type HandlerContext, implement, type OwnedShards, type Service } from "#runtime/service.ts";
@@ -15,8 +15,8 @@ import type { Database } from "#runtime/storage/database.ts";
 import type { Outbox } from "#runtime/storage/outbox.ts";
 import type { CallHistory } from "./call-history.ts";
 import type { TelemetryConfig } from "./config.ts";
-import { outcomeOf, toOwnSpec } from "./own-hosts.ts";
-import { type ResidentBytes, toHostInfo, toHostInfos, toRollout } from "./platform-status.ts";
+import { aftermathOf, outcomeOf, toOwnSpec } from "./own-hosts.ts";
+import { type ResidentBytes, toClusterInfo, toHostInfo, toHostInfos, toRollout } from "./platform-status.ts";
 import type { RunnerDeps } from "./source-runner.ts";
 import { createSourceSet, type OpenSource } from "./source-set.ts";
 import type { SourceStore, StoredSource } from "./store.ts";
@@ -102,6 +102,7 @@ export function telemetryService(deps: TelemetryDeps, config: TelemetryConfig): 
           engine: status.kind,
           hosts: toHostInfos(status, await desired.list(), deps.residentBytes),
           sources: sources.list(),
+          cluster: toClusterInfo(status.cluster),
         };
       },
 
@@ -112,6 +113,8 @@ export function telemetryService(deps: TelemetryDeps, config: TelemetryConfig): 
       async scaleHost({ host, replicas }, context) {
         const { spec } = findHost(host, context);
         if (replicas === 0) refuseLast(host, spec.services);
+        const why = whyNotReplicas(spec, replicas, deps.engineStatus().kind);
+        if (why !== undefined) throw new ServiceError("INVALID_INPUT", why);
         const previous = spec.replicas;
         const by = context.caller.subject;
         const summary = `Host ${host} was scaled from ${previous} to ${replicas} replicas by ${by}.`;
@@ -178,33 +181,33 @@ export function telemetryService(deps: TelemetryDeps, config: TelemetryConfig): 
         return { aborted: wentOn && rollout?.state === "returned", rollout };
       },
 
-      async deployHost({ host, spec: given }, context) {
+      async deployHost({ host, spec: given, readyWithinMs }, context) {
         const { engineStatus } = deps;
         const spec = toOwnSpec(host, given, engineStatus());
         const former = (await desired.list()).find((one) => one.spec.name === host);
         const by = context.caller.subject;
         const summary = `Host ${host} was deployed at version ${spec.version} by ${by}.`;
-        const { generation } = await desired.put(spec, [
-          telling("deploy", host, summary, { version: spec.version, by }),
-        ]);
+        const mine = await desired.put(spec, [telling("deploy", host, summary, { version: spec.version, by })]);
         outbox.kick();
         const withinMs = Math.min(
-          READY_WITHIN_MS[engineStatus().kind],
+          readyWithinMs ?? READY_WITHIN_MS[engineStatus().kind],
           context.deadlineAtMs - clock.monotonic() - ANSWER_MS,
         );
-        const waiting = outcomeOf(host, generation, deps, { withinMs, signal: context.signal });
+        const waiting = outcomeOf(host, mine.generation, deps, { withinMs, signal: context.signal });
         const outcome = await context.standBy(waiting);
-        const changed = former?.generation !== generation;
+        const changed = former?.generation !== mine.generation;
         if ("ready" in outcome) {
           const previous = changed ? former?.spec : former?.previous;
-          return { host: toHostInfo(outcome.ready, previous, deps.residentBytes), changed };
+          return { host: toHostInfo(outcome.ready, { previous }, deps.residentBytes), changed };
         }
-        if (former !== undefined && changed) await desired.put(former.spec);
-        else if (former === undefined) await desired.remove(host);
-        const restored = former !== undefined;
-        const then = restored ? "The version before it serves on" : "It was removed again";
+        const present = await desired.giveUp(mine, former?.spec);
+        const { restored, account } = aftermathOf(former, present, engineStatus());
         const reason = outcome.failed.replace(/\.$/, "");
-        throw context.fail("DEPLOY_FAILED", { host, reason, restored }, `"${host}" did not start: ${reason}. ${then}.`);
+        throw context.fail(
+          "DEPLOY_FAILED",
+          { host, reason, restored },
+          `"${host}" did not start: ${reason}. ${account}.`,
+        );
       },
 
       async removeHost({ host }, context) {

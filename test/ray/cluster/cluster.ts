@@ -45,10 +45,12 @@ export interface ClusterOptions {
 /** A Ray cluster on this machine that no other cluster knows of and that ends with whoever started it. */
 export interface ThrowAwayCluster extends ClusterAddress {
   readonly processes: Keeper["processes"];
-  /** Starts the head's processes again, on the same ports, after they were killed. */
+  /** Starts the head's processes again, on the same ports, after they were killed, and Serve if it had been. */
   startHead(): Promise<void>;
   /** Starts a raylet beside the head again, after it was killed. @param index 1 for the first */
   startWorker(index: number): Promise<void>;
+  /** Starts a process that ends with the cluster. */
+  startInBackground(command: readonly string[]): Promise<void>;
   /** Kills everything and removes the cluster's folder. */
   stop(): Promise<void>;
 }
@@ -134,24 +136,40 @@ export async function startCluster(options: ClusterOptions = {}): Promise<ThrowA
       `--temp-dir=${join(folder, String(index))}`,
     );
 
+  const untilUp = async (count: number): Promise<void> => {
+    await untilNodesAreAlive(cluster, count);
+    await untilSomebodyListens(head, clientPort);
+    if (options.serve ?? true) await startServe(cluster, serveHost, servePort);
+  };
+
   try {
     await startHead();
     for (const index of nodes.keys()) if (index > 0) await startWorker(index);
-    await untilNodesAreAlive(cluster);
-    await untilSomebodyListens(head, clientPort);
-    if (options.serve ?? true) await startServe(cluster, serveHost, servePort);
+    await untilUp(nodes.length);
   } catch (error) {
     await keeper.stop();
     throw error;
   }
-  return { ...cluster, processes: keeper.processes, startHead, startWorker, stop: keeper.stop };
+  return {
+    ...cluster,
+    processes: keeper.processes,
+    async startHead() {
+      await startHead();
+      await untilUp(1);
+    },
+    startWorker,
+    async startInBackground(command) {
+      await keeper.run("sh", "-c", '"$@" >/dev/null 2>&1 &', "sh", ...command);
+    },
+    stop: keeper.stop,
+  };
 }
 
 /** The port answers some seconds before the nodes are known. */
-async function untilNodesAreAlive(cluster: ClusterAddress): Promise<void> {
+async function untilNodesAreAlive(cluster: ClusterAddress, count: number): Promise<void> {
   for (let tries = 0; ; tries++) {
     const answer = await call(cluster, "GET", "/api/v0/nodes").catch(String);
-    if (answer.split('"ALIVE"').length > cluster.nodes.length) return;
+    if (answer.split('"ALIVE"').length > count) return;
     if (tries === 300) throw new Error(`The nodes did not come alive within a minute: ${answer}`);
     await sleep(200);
   }

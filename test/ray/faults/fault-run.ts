@@ -1,9 +1,13 @@
 /** An organism on a two-node cluster of its own, under load, and what a fault does to it. */
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { request } from "undici";
 import { type Connection, openConnection } from "#app/connection.ts";
 import { resolveTarget } from "#app/connect-target.ts";
 import type { HostInfo } from "#contracts/telemetry.ts";
+import { systemClock } from "#core/clock.ts";
+import { readServe } from "#runtime/ray/rest/serve-details.ts";
+import { createRayRest, type RayRest } from "#runtime/ray/rest/transport.ts";
 import { freePort } from "../../free-ports.ts";
 import { startCluster, type ThrowAwayCluster } from "../cluster/cluster.ts";
 import { isAlive, RayOrganism } from "../ray-organism.ts";
@@ -13,27 +17,43 @@ import { type CallRecord, type Load, startLoad } from "./load.ts";
 export interface FaultResult {
   readonly offered: number;
   readonly attempts: number;
+  /** The same in the fault's own window, as long as a deadline: over all of it a storm of repeats is diluted. */
+  readonly inWindow: { readonly offered: number; readonly attempts: number };
   readonly failed: readonly CallRecord[];
+  /** Calls that took longer than SLOW_MS, or failed. */
+  readonly slow: number;
   /** Of the calls of the five seconds before. */
   readonly p99BeforeMs: number;
   /** Of the calls that were sent in the second after the fault. */
   readonly p99Ms: number;
   /** From the fault until the last call that failed, or took longer than SLOW_MS, had ended; 0 when none did. */
   readonly recoveredMs: number;
-  /** Until `status` called nothing ready any more that was dead. */
-  readonly toldMs: number;
+  /** Until `status` called nothing ready any more that did not answer; undefined when no host was struck. */
+  readonly toldMs: number | undefined;
   /** Until everything was there again. */
   readonly healedMs: number;
+  /** Replicas that were not struck and were missing from a client's list at some time. */
+  readonly dropped: readonly string[];
   /** Node hosts that still live after 20 s and belong to no replica. */
   readonly orphans: readonly number[];
 }
 
+/** Processes that a fault struck. */
+export interface Struck {
+  /** They must be gone for good. */
+  readonly ended: readonly number[];
+  /** They live and do not answer. */
+  readonly silent?: readonly number[];
+}
+
 export interface Fault {
   readonly name: string;
-  /** Does it; resolves with the processes that must be gone by then. */
-  cause(run: FaultRun): Promise<readonly number[]>;
+  /** Does it. */
+  cause(run: FaultRun): Promise<Struck>;
   /** Brings back what does not come back by itself; after `status` has told. */
   repair?(run: FaultRun): Promise<void>;
+  /** Whether what was struck works again, where that is no replica. */
+  isBack?(run: FaultRun, struck: Struck): Promise<boolean>;
 }
 
 export const SLOW_MS = 500;
@@ -42,6 +62,8 @@ const STEADY_MS = 5_000;
 /** Long enough for every lease and health check to have its say. */
 const WATCH_MS = 15_000;
 const ORPHAN_MS = 20_000;
+/** Several times what is promised, so that only what never comes fails. */
+const TELL_WITHIN_MS = 60_000;
 const HEAL_WITHIN_MS = 180_000;
 
 export class FaultRun {
@@ -49,11 +71,15 @@ export class FaultRun {
   readonly organism: RayOrganism;
   readonly connection: Connection;
   readonly load: Load;
+  readonly #rest: RayRest;
+  readonly #token: string;
 
-  private constructor(cluster: ThrowAwayCluster, organism: RayOrganism, connection: Connection) {
+  private constructor(cluster: ThrowAwayCluster, organism: RayOrganism, connection: Connection, token: string) {
     this.cluster = cluster;
     this.organism = organism;
     this.connection = connection;
+    this.#token = token;
+    this.#rest = createRayRest({ url: cluster.dashboardUrl, token: () => cluster.token, clock: systemClock });
     const ml = connection.getServiceClient("ml");
     this.load = startLoad({ call: () => ml.status({}, { deadlineMs: DEADLINE_MS }), path: "/ml/status" });
   }
@@ -68,9 +94,10 @@ export class FaultRun {
       throw error;
     });
     try {
-      await organism.up();
+      const { urlWithToken } = await organism.json<{ urlWithToken: string }>("up");
+      const [, token = ""] = urlWithToken.split("#token=");
       const target = resolveTarget({}, organism.environment);
-      return new FaultRun(cluster, organism, await openConnection(target, () => {}));
+      return new FaultRun(cluster, organism, await openConnection(target, () => {}), token);
     } catch (error) {
       await cluster.stop();
       await organism.destroy();
@@ -81,6 +108,7 @@ export class FaultRun {
   async close(): Promise<void> {
     await this.load.stop();
     await this.connection.close();
+    await this.#rest.close();
     await this.cluster.stop();
     await this.organism.destroy();
   }
@@ -88,6 +116,21 @@ export class FaultRun {
   /** What `status` shows; it waits for whoever answers. */
   async hosts(): Promise<readonly HostInfo[]> {
     return (await this.connection.getServiceClient("telemetry").status({}, { deadlineMs: DEADLINE_MS })).hosts;
+  }
+
+  /** Whether Serve's controller answers, all that it was told to run runs, and its route leads there. */
+  async isServing(): Promise<boolean> {
+    const applications = Object.values((await readServe(this.#rest)).applications);
+    return applications.length > 0 && applications.every(({ status }) => status === "RUNNING") && this.hasRoute();
+  }
+
+  /** Whether a call through Serve's proxy arrives. */
+  async hasRoute(): Promise<boolean> {
+    const { statusCode, body } = await request(`${this.cluster.serveUrl}/ml/status`, {
+      headers: { authorization: `Bearer ${this.#token}` },
+    });
+    await body.dump();
+    return statusCode === 200;
   }
 
   /** The process of a ready replica. */
@@ -106,37 +149,74 @@ export class FaultRun {
       .map(({ pid }) => pid);
   }
 
+  /** A node's raylet, while it lives. */
+  rayletsOf(node: string): readonly number[] {
+    return this.pidsLike(new RegExp(`raylet/raylet .*--node_ip_address=${node.replaceAll(".", "\\.")}\\b`));
+  }
+
   /** @throws Error when it does not heal */
   async suffer(fault: Fault): Promise<FaultResult> {
     await this.untilWhole();
     await sleep(STEADY_MS);
     const { calls } = this.load;
+    const before = (await this.hosts()).flatMap(({ replicas }) => replicas);
     const attemptsBefore = this.load.attempts();
     const offeredBefore = calls.length;
     const atMs = performance.now();
-    const dead = await fault.cause(this);
-    const toldMs = await this.#since(atMs, async () => {
-      const shown = (await this.hosts()).flatMap(({ replicas }) => replicas.filter(({ state }) => state === "ready"));
-      return shown.length > 0 && !shown.some(({ pid }) => pid !== null && dead.includes(pid));
-    });
+    const struck = await fault.cause(this);
+    const out = new Set([...struck.ended, ...(struck.silent ?? [])]);
+    const spared = before.filter(({ pid, state }) => state === "ready" && pid !== null && !out.has(pid));
+    const members = this.#watchMembers(spared.map(({ id }) => id));
+    const isTold = before.some(({ pid }) => pid !== null && out.has(pid));
+    const toldMs = isTold ? await this.#since(atMs, () => this.#hasTold(out), TELL_WITHIN_MS) : undefined;
     await fault.repair?.(this);
-    const healedMs = await this.#since(atMs, () => this.#isWhole());
+    const isBack = async () => (await fault.isBack?.(this, struck)) ?? true;
+    const healedMs = await this.#since(atMs, async () => (await isBack()) && (await this.#isWhole()));
     await sleep(Math.max(0, WATCH_MS - (performance.now() - atMs)));
     const offered = calls.slice(offeredBefore);
     const bad = offered.filter(({ failure, tookMs }) => failure !== undefined || tookMs > SLOW_MS);
-    const timesOf = (fromMs: number, untilMs: number) =>
-      calls.filter((one) => one.startedAtMs >= fromMs && one.startedAtMs < untilMs).map(({ tookMs }) => tookMs);
+    const startedIn = (fromMs: number, untilMs: number) =>
+      calls.filter((one) => one.startedAtMs >= fromMs && one.startedAtMs < untilMs);
+    const timesOf = (fromMs: number, untilMs: number) => startedIn(fromMs, untilMs).map(({ tookMs }) => tookMs);
+    const untilMs = atMs + DEADLINE_MS;
+    const underWay = calls.filter((one) => one.startedAtMs < atMs && one.startedAtMs + one.tookMs >= atMs);
     return {
       offered: offered.length,
       attempts: this.load.attempts() - attemptsBefore,
+      inWindow: {
+        offered: underWay.length + startedIn(atMs, untilMs).length,
+        attempts: this.load.attempts(atMs, untilMs),
+      },
       failed: offered.filter(({ failure }) => failure !== undefined),
+      slow: bad.length,
       p99BeforeMs: quantile(timesOf(atMs - STEADY_MS, atMs - DEADLINE_MS), 0.99),
       p99Ms: quantile(timesOf(atMs, atMs + 1_000), 0.99),
       recoveredMs: Math.max(0, ...bad.map(({ startedAtMs, tookMs }) => startedAtMs + tookMs - atMs)),
       toldMs,
       healedMs,
-      orphans: await this.#orphans(dead),
+      dropped: members.stop(),
+      orphans: await this.#orphans(struck.ended),
     };
+  }
+
+  /** Looks all the time whether these are in this client's list. */
+  #watchMembers(ids: readonly string[]): { stop(): readonly string[] } {
+    const missing = new Set<string>();
+    const timer = setInterval(() => {
+      const present = new Set(this.connection.topology().replicas.map(({ id }) => id));
+      for (const id of ids) if (!present.has(id)) missing.add(id);
+    }, 50);
+    return {
+      stop() {
+        clearInterval(timer);
+        return [...missing];
+      },
+    };
+  }
+
+  async #hasTold(out: ReadonlySet<number>): Promise<boolean> {
+    const shown = (await this.hosts()).flatMap(({ replicas }) => replicas.filter(({ state }) => state === "ready"));
+    return shown.length > 0 && !shown.some(({ pid }) => pid !== null && out.has(pid));
   }
 
   async untilWhole(): Promise<void> {
@@ -170,10 +250,10 @@ export class FaultRun {
     return [...hosts.filter((pid) => !known.has(pid)), ...dead.filter((pid) => isAlive(pid))];
   }
 
-  async #since(atMs: number, isSo: () => Promise<boolean>): Promise<number> {
+  async #since(atMs: number, isSo: () => Promise<boolean>, withinMs = HEAL_WITHIN_MS): Promise<number> {
     while (!(await isSo().catch(() => false))) {
-      if (performance.now() - atMs > HEAL_WITHIN_MS) {
-        throw new Error(`It is not whole after ${HEAL_WITHIN_MS / 1_000} s: ${JSON.stringify(await this.hosts())}`);
+      if (performance.now() - atMs > withinMs) {
+        throw new Error(`It is not so after ${withinMs / 1_000} s: ${JSON.stringify(await this.hosts())}`);
       }
       await sleep(250);
     }

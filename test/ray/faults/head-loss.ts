@@ -5,18 +5,35 @@ import { createRay, type Ray } from "#runtime/ray/ray.ts";
 import { endpointOf } from "../cluster/endpoint.ts";
 import type { FaultRun } from "./fault-run.ts";
 
-/** Kills every process of the head that is Ray's own. */
-export function killHead(run: FaultRun): void {
+/** Every process of the head that is Ray's own. */
+function processesOfHead(run: FaultRun): readonly number[] {
   const [head = ""] = run.cluster.nodes;
-  const raylet = `raylet/raylet .*--node_ip_address=${head.replaceAll(".", "\\.")}\\b`;
-  const parts = [
-    raylet,
-    "gcs/gcs_server",
-    "ray\\.util\\.client\\.server",
-    "dashboard/dashboard\\.py",
-    "^ray::Dashboard",
-  ];
-  for (const pid of run.pidsLike(new RegExp(parts.join("|")))) process.kill(pid, "SIGKILL");
+  const parts = ["gcs/gcs_server", "ray\\.util\\.client\\.server", "dashboard/dashboard\\.py", "^ray::Dashboard"];
+  return [...run.rayletsOf(head), ...run.pidsLike(new RegExp(parts.join("|")))];
+}
+
+export function killHead(run: FaultRun): void {
+  for (const pid of processesOfHead(run)) process.kill(pid, "SIGKILL");
+}
+
+/** It is there and answers nobody, until the returned function is called. */
+export function silenceHead(run: FaultRun): () => void {
+  const silent = processesOfHead(run);
+  for (const pid of silent) process.kill(pid, "SIGSTOP");
+  return () => {
+    for (const pid of silent) process.kill(pid, "SIGCONT");
+  };
+}
+
+/** Starts it again, and the other node with it, as whoever runs the cluster would. */
+export async function startAgain(run: FaultRun): Promise<void> {
+  await run.cluster.startHead();
+  for (const [index, node] of run.cluster.nodes.entries()) {
+    if (index === 0) continue;
+    // One that lived on knows nobody of the new head's.
+    for (const pid of run.rayletsOf(node)) process.kill(pid, "SIGKILL");
+    await run.cluster.startWorker(index);
+  }
 }
 
 export function openRay(run: FaultRun): Ray {

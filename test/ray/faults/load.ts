@@ -24,17 +24,17 @@ export interface CallRecord {
 
 export interface Load {
   readonly calls: readonly CallRecord[];
-  /** Requests sent so far, repeats included. */
-  attempts(): number;
+  /** Requests sent, repeats included; of all time, or between two times of `performance.now()`. */
+  attempts(fromMs?: number, untilMs?: number): number;
   stop(): Promise<void>;
 }
 
 export function startLoad({ call, path, callers = 8, pauseMs = 20 }: LoadOptions): Load {
   const calls: CallRecord[] = [];
-  let attempts = 0;
+  const sentAtMs: number[] = [];
   let stopped = false;
   const onRequest = (message: unknown) => {
-    if ((message as { request: { path: string } }).request.path === path) attempts++;
+    if ((message as { request: { path: string } }).request.path === path) sentAtMs.push(performance.now());
   };
   diagnostics.subscribe("undici:request:create", onRequest);
 
@@ -55,7 +55,8 @@ export function startLoad({ call, path, callers = 8, pauseMs = 20 }: LoadOptions
 
   return {
     calls,
-    attempts: () => attempts,
+    attempts: (fromMs = 0, untilMs = Number.POSITIVE_INFINITY) =>
+      sentAtMs.filter((atMs) => atMs >= fromMs && atMs < untilMs).length,
     async stop() {
       stopped = true;
       await Promise.all(running);

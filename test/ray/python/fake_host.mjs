@@ -26,9 +26,13 @@ const handlers = {
       note("the host cannot start", { error: { message: fake.complains } }, "error");
       process.exit(1);
     }
+    if (fake.waitsFor) {
+      say({ type: "waiting", for: fake.waitsFor });
+      console.log("waiting for the licence server");
+    }
     if (fake.neverListens) return;
     if (fake.grandchild) note("started", { grandchild: spawn("sleep", ["1000"]).pid });
-    server = createServer(answer).listen(assignment.spec.port, assignment.bindAddress, () => {
+    server = createServer(answer).listen(assignment.spec.port, fake.listensOn ?? assignment.bindAddress, () => {
       say({ type: "listening", address: `http://${assignment.bindAddress}:${server.address().port}` });
       if (fake.neverReady) say({ type: "not-ready", reason: fake.neverReady });
       else say({ type: "ready" });

@@ -56,7 +56,9 @@ class LogList(logging.Handler):
 
 class Rig:
     def __init__(self, find: HandleSource = find_handle) -> None:
-        self.registry = Registry("test", MemoryStore(), find_address=lambda: "127.0.0.1")
+        self.store = MemoryStore()
+        self.registry = Registry("test", self.store, find_address=lambda: "127.0.0.1")
+        self._pending: set[asyncio.Future[object]] = set()
         self.calls: list[tuple[str, float]] = []
         self.broken = False
         self.ended = asyncio.Event()
@@ -70,7 +72,12 @@ class Rig:
         self.tell_metrics: Callable[[str], None] = self.metrics.append
         self.shims: list[Shim] = []
 
-    async def deposit(self, fake: dict[str, Any] | None = None, env: dict[str, str] | None = None) -> None:
+    async def deposit(
+        self,
+        fake: dict[str, Any] | None = None,
+        env: dict[str, str] | None = None,
+        listening: dict[str, Any] | None = None,
+    ) -> None:
         await self.registry.deposit(
             json.dumps(
                 {
@@ -79,6 +86,7 @@ class Rig:
                     "publicKey": {"kty": "OKP"},
                     "engine": {"kind": "ray", "hosts": []},
                     "config": {"fake": fake or {}},
+                    "listening": listening or {},
                     "hosts": {"toy@1": {"token": "token-1", "env": env or {}}},
                 }
             )
@@ -110,7 +118,23 @@ class Rig:
             raise ConnectionError("the registry is being restarted")
         self.calls.append((method, time.monotonic()))
         call: Callable[..., Awaitable[object]] = getattr(self.registry, method)
-        return await call(*args)
+        pending = asyncio.ensure_future(call(*args))
+        self._pending.add(pending)
+        try:
+            return await pending
+        except asyncio.CancelledError:
+            if pending in self._pending:
+                raise
+            raise ConnectionError("the registry was killed") from None
+        finally:
+            self._pending.discard(pending)
+
+    def restart_registry(self) -> None:
+        """What Ray does when it was killed: calls under way fail, and it begins with what it has stored."""
+        self.registry = Registry("test", self.store, find_address=lambda: "127.0.0.1")
+        pending, self._pending = self._pending, set()
+        for call in pending:
+            call.cancel()
 
     async def topology(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(await self.registry.listen("", -1, 0))

@@ -11,17 +11,43 @@ from rig import MemoryStore, until
 from seedcore_ray import LEASE_S, SETTLE_S, SWEEP_S, Registry
 
 
+class MemoryMutex:
+    """One for all who know the cluster's list of holders."""
+
+    def __init__(self, holders: list[str], name: str) -> None:
+        self._holders = holders
+        self._name = name
+        # Whoever takes it waits for this.
+        self.is_quick = asyncio.Event()
+        self.is_quick.set()
+
+    async def take(self) -> bool:
+        await self.is_quick.wait()
+        if not self._holders:
+            self._holders.append(self._name)
+        return self._holders == [self._name]
+
+    async def release(self) -> None:
+        if self._holders == [self._name]:
+            self._holders.clear()
+
+
 class World:
     """One registry at a time, over one store and one clock."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.now_s = 1000.0
+        self.cluster: list[str] = []
         self.registry = self._new()
         self.answer: dict[str, Any] = {}
 
     def _new(self) -> Registry:
-        return Registry("test", self.store, lambda: self.now_s, lambda: "127.0.0.1")
+        return self.registry_of("test")
+
+    def registry_of(self, namespace: str) -> Registry:
+        self.mutex = MemoryMutex(self.cluster, namespace)
+        return Registry(namespace, self.store, lambda: self.now_s, lambda: "127.0.0.1", self.mutex)
 
     def restart(self) -> None:
         self.registry = self._new()
@@ -164,14 +190,16 @@ def test_after_a_restart_it_settles_when_all_whom_it_knew_are_back() -> None:
     run(scene)
 
 
+# Sooner, a live one that was late on a busy machine left every client's list.
 def test_after_a_restart_one_who_does_not_return_is_given_up() -> None:
     async def scene(world: World) -> None:
         await world.settle("a", "b")
         await world.saved("members", ["a", "b"])
         world.restart()
         await world.renew("a")
-        world.pass_time(SETTLE_S - SWEEP_S)
+        world.pass_time(LEASE_S - SWEEP_S)
         assert (await world.topology())["state"] == "settling"
+        await world.renew("a")
         world.pass_time(SWEEP_S)
         assert (await world.topology())["state"] == "settled"
         assert await world.ids() == ["a"]
@@ -427,8 +455,63 @@ def test_a_lock_is_one_holders_until_it_is_released_or_its_time_is_over() -> Non
         assert await acquire("b") is False
         await world.registry.release("up", "a")
         assert await acquire("b") is True
-        world.now_s += 15
+        world.pass_time(15 - SWEEP_S)
+        assert await acquire("a") is False
+        world.pass_time(SWEEP_S)
         assert await acquire("a") is True
+
+    run(scene)
+
+
+# The renewals were on their way: its holder went on with what it had begun, and another began the same beside it.
+def test_no_lock_ends_while_the_registry_itself_stood_still() -> None:
+    async def scene(world: World) -> None:
+        async def acquire(name: str, holder: str) -> object:
+            return json.loads(await world.registry.acquire(name, holder, 15))["acquired"]
+
+        for name in ["up", "serve"]:
+            assert await acquire(name, "a") is True
+        world.now_s += 60
+        # Heard before the sweep: nothing has told it yet that it stood still.
+        assert [await acquire(name, "b") for name in ["up", "serve"]] == [False, False]
+        world.registry.sweep()
+        await turn()
+        assert world.cluster == ["test"]
+        assert [await acquire(name, "b") for name in ["up", "serve"]] == [False, False]
+        world.pass_time(15)
+        assert [await acquire(name, "b") for name in ["up", "serve"]] == [True, True]
+
+    run(scene)
+
+
+# Given time that it had not lost, whoever died then kept the others waiting for as long as the registry had stood.
+def test_what_is_renewed_after_the_registry_stood_still_lasts_no_longer_for_it() -> None:
+    async def scene(world: World) -> None:
+        await world.settle("a")
+        world.now_s += 60
+        await world.renew("a")
+        await world.registry.acquire("up", "a", 15)
+        world.registry.sweep()
+        world.pass_time(LEASE_S + 1)
+        assert await world.ids() == []
+        world.pass_time(15)
+        assert json.loads(await world.registry.acquire("up", "b", 15))["acquired"] is True
+
+    run(scene)
+
+
+# Nobody held the lock any more, and nobody else in the cluster could have it until the registry ended.
+def test_the_lock_of_serve_is_the_clusters_again_after_an_acquire_that_was_cancelled() -> None:
+    async def scene(world: World) -> None:
+        await world.registry.acquire("serve", "a", 15)
+        async with world.registry._mutex_turn:
+            extending = asyncio.ensure_future(world.registry.acquire("serve", "a", 15))
+            await turn()
+            extending.cancel()
+            await turn()
+        assert world.cluster == ["test"]
+        world.pass_time(SWEEP_S)
+        await until(lambda: world.cluster == [])
 
     run(scene)
 
@@ -438,6 +521,65 @@ async def hold(where: dict[str, Any], secret: str, name: str) -> tuple[asyncio.S
     writer.write(f"{secret} {name}\n".encode())
     await writer.drain()
     return reader, writer
+
+
+# Serve's PUT takes the applications of everybody: two organisms that changed theirs at once undid one another's change.
+def test_the_lock_of_serve_is_one_for_all_organisms_of_the_cluster() -> None:
+    async def scene(world: World) -> None:
+        other = world.registry_of("other")
+
+        async def acquire(registry: Registry, holder: str, name: str = "serve") -> object:
+            return json.loads(await registry.acquire(name, holder, 15))["acquired"]
+
+        assert [await acquire(world.registry, "a"), await acquire(other, "b")] == [True, False]
+        assert [await acquire(world.registry, "a"), await acquire(world.registry, "c")] == [True, False]
+        assert await acquire(other, "b", "up") is True
+        await world.registry.release("serve", "a")
+        assert [await acquire(other, "b"), await acquire(world.registry, "a")] == [True, False]
+        await other.release("serve", "b")
+        # Whoever dies with it has it no longer than its time.
+        assert await acquire(world.registry, "a") is True
+        world.pass_time(15)
+        await until(lambda: world.cluster == [])
+        assert await acquire(other, "b") is True
+
+    run(scene)
+
+
+# The sweep gave it back although somebody had it again by then: two organisms changed Serve's applications at once.
+def test_the_lock_of_serve_that_is_taken_again_stays_taken() -> None:
+    async def scene(world: World) -> None:
+        async def acquire(registry: Registry, holder: str) -> object:
+            return json.loads(await registry.acquire("serve", holder, 15))["acquired"]
+
+        for again in ["a", "c"]:
+            assert await acquire(world.registry, "a") is True
+            world.pass_time(15)
+            assert await acquire(world.registry, again) is True
+            assert world.registry._releasing is not None
+            await world.registry._releasing
+            assert world.cluster == ["test"]
+            await world.registry.release("serve", again)
+        assert world.cluster == []
+
+    run(scene)
+
+
+# Whoever was told so late that the lock was its own changed the applications together with the next.
+def test_a_lock_whose_time_ends_while_it_is_taken_is_nobodys() -> None:
+    async def scene(world: World) -> None:
+        mutex = world.mutex
+        mutex.is_quick.clear()
+        late = asyncio.ensure_future(world.registry.acquire("serve", "a", 15))
+        await asyncio.sleep(0)
+        world.pass_time(15)
+        next_one = asyncio.ensure_future(world.registry.acquire("serve", "b", 15))
+        await asyncio.sleep(0)
+        mutex.is_quick.set()
+        assert [json.loads(await one)["acquired"] for one in (late, next_one)] == [False, True]
+        assert world.cluster == ["test"]
+
+    run(scene)
 
 
 def test_a_replica_whose_lifeline_ends_is_gone_at_once_and_back_with_its_next_heartbeat() -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import seedcore_ray
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from rig import SPEC, Rig, is_alive, opened, until
 from seedcore_ray import LEASE_S, Shim, find_node, to_node_environment
 
@@ -29,17 +35,23 @@ def run(scene: Callable[[Rig], Awaitable[None]]) -> None:
 
 
 async def ask(
-    shim: Shim, path: str = "/", method: str = "GET", body: bytes = b"", root_path: str = ""
+    shim: Shim,
+    path: str = "/",
+    method: str = "GET",
+    body: bytes = b"",
+    root_path: str = "",
+    headers: Sequence[tuple[bytes, bytes]] = (),
 ) -> tuple[int, dict[str, Any]]:
     """One request over the Serve route, to its end."""
     sent: list[dict[str, Any]] = []
     scope = {
+        "type": "http",
         "method": method,
         "path": path,
         "raw_path": path.encode(),
         "root_path": root_path,
         "query_string": b"q=1",
-        "headers": [(b"authorization", b"Bearer person"), (b"content-length", str(len(body)).encode())],
+        "headers": [(b"authorization", b"Bearer person"), (b"content-length", str(len(body)).encode()), *headers],
     }
 
     async def receive() -> dict[str, Any]:
@@ -51,6 +63,196 @@ async def ask(
     await shim.respond(scope, receive, send)
     content = b"".join(message["body"] for message in sent[1:])
     return sent[0]["status"], json.loads(content)
+
+
+class Crowd:
+    """Gateways that answer with their name and what they got, and further replicas, which the registry is told of."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._servers: list[TestServer] = []
+
+    async def gateway(self, replica_id: str, host: str = "127.0.0.1") -> None:
+        async def gate(request: web.Request) -> web.Response:
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            assignment = {"replicaId": f"{replica_id} to {request.path}"}
+            return web.json_response({"assignment": assignment, "headers": headers, "body": await request.text()})
+
+        server = TestServer(web.Application())
+        server.app.router.add_route("*", "/{path:.*}", gate)
+        await server.start_server()
+        self._servers.append(server)
+        await self.join(replica_id, f"http://{host}:{server.port}", "gateway")
+
+    async def join(self, replica_id: str, address: str, service: str = "toy") -> None:
+        host = replica_id.split("/")[0]
+        replica = {"id": replica_id, "host": host, "version": "1", "address": address, "services": [service]}
+        state = {"kind": "ready", "sinceMs": 0}
+        lease = {"replica": replica, "deposit": "toy@1", "pid": 1, "state": state}
+        await self._rig.registry.renew(json.dumps(lease))
+        # Without a heartbeat it stays, too.
+        self._rig.registry._leases[replica_id].renewed_at = math.inf
+
+    async def close(self) -> None:
+        for server in self._servers:
+            await server.close()
+
+
+def run_in_crowd(scene: Callable[[Rig, Shim, Crowd], Awaitable[None]]) -> None:
+    """With a host that has started and is the only one so far."""
+
+    async def play(rig: Rig) -> None:
+        await rig.deposit()
+        shim = rig.shim()
+        await shim.start()
+        await rig.joined("toy/0@a")
+        crowd = Crowd(rig)
+        try:
+            await scene(rig, shim, crowd)
+        finally:
+            await crowd.close()
+
+    run(play)
+
+
+def settle(rig: Rig) -> None:
+    """As if the registry had waited long enough."""
+    rig.registry._settle_at = 0.0
+    rig.registry.sweep()
+
+
+async def followed(shim: Shim, count: int) -> None:
+    await until(lambda: len(shim._topology["replicas"]) == count)
+
+
+async def answering(shim: Shim) -> str:
+    _, answer = await ask(shim, "/toy/a")
+    replica_id: str = answer["assignment"]["replicaId"]
+    return replica_id
+
+
+# Half of the shards of two replicas are the other's: what Serve's route gave to the wrong one was refused as NOT_OWNER;
+# and during a rollout the route ignored the weights.
+def test_a_host_that_is_not_alone_has_requests_of_the_cluster_go_through_a_gateway() -> None:
+    async def scene(rig: Rig, shim: Shim, crowd: Crowd) -> None:
+        await crowd.gateway("gateway/0@b")
+        await followed(shim, 2)
+        assert await answering(shim) == "toy/0@a"
+        await crowd.join("toy/1@c", "http://127.0.0.1:9")
+        await followed(shim, 3)
+        assert await answering(shim) == "gateway/0@b to /toy/a"
+        answer = json.loads(await shim.call("GET /toy/{name}", '{"name": "b"}'))
+        assert answer["assignment"]["replicaId"] == "gateway/0@b to /toy/b"
+
+    run_in_crowd(scene)
+
+
+# A browser sends its cookie to every port of a machine: a page of another application on Serve's could use the session
+# that a person has with the gateway. And what had a token and an Origin was refused as soon as a host had two replicas.
+def test_a_gateway_gets_no_cookie_and_no_origin_of_whoever_asks_on_serves_route() -> None:
+    headers = [(b"cookie", b"seedcore-7700=x"), (b"origin", b"http://page.example"), (b"x-mine", b"1")]
+
+    async def scene(rig: Rig, shim: Shim, crowd: Crowd) -> None:
+        async def got() -> dict[str, str]:
+            content: dict[str, str] = (await ask(shim, "/toy/a", headers=headers))[1]["headers"]
+            return {name: content[name] for name in ("authorization", "cookie", "origin", "x-mine") if name in content}
+
+        kept = {"authorization": "Bearer person", "x-mine": "1"}
+        assert await got() == {**kept, "cookie": "seedcore-7700=x", "origin": "http://page.example"}
+        await crowd.gateway("gateway/0@b")
+        await crowd.join("toy/1@c", "http://127.0.0.1:9")
+        await followed(shim, 3)
+        assert await got() == kept
+        # And that of a gateway itself.
+        shim._spec["services"] = ["gateway"]
+        assert await got() == kept
+
+    run_in_crowd(scene)
+
+
+def to_address(place: socket.socket) -> str:
+    return f"http://127.0.0.1:{place.getsockname()[1]}"
+
+
+# One gateway that had gone failed the calls of all hosts with several replicas on its node while it was listed, with
+# "maybe", though it is known that nothing was sent: its address refuses, or is silent as that of a node that is gone.
+@pytest.mark.parametrize("gone", ["refuses", "is silent"])
+def test_a_gateway_that_is_gone_is_passed_by_and_what_reaches_nobody_has_not_begun(
+    gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seedcore_ray, "HEALTH_S", 0.5)
+
+    async def scene(rig: Rig, shim: Shim, crowd: Crowd) -> None:
+        with contextlib.ExitStack() as stack:
+            place = stack.enter_context(socket.socket())
+            place.bind(("127.0.0.1", 0))
+            if gone == "is silent":
+                # The kernel answers no more of them than it keeps for whoever accepts.
+                place.listen(0)
+                stack.enter_context(socket.create_connection(place.getsockname()))
+            await crowd.join("toy/1@c", "http://127.0.0.1:9")
+            await crowd.join("gateway/0@b", to_address(place), "gateway")
+            await followed(shim, 3)
+            status, answer = await ask(shim, "/toy/a", "POST", b"whole")
+            assert (status, answer["assignment"]["replicaId"], answer["body"]) == (200, "toy/0@a", "whole")
+            # Not as near as the one that is gone.
+            await crowd.gateway("gateway/1@d", "localhost")
+            await followed(shim, 4)
+            status, answer = await ask(shim, "/toy/a", "POST", b"whole")
+            assert (answer["assignment"]["replicaId"], answer["body"]) == ("gateway/1@d to /toy/a", "whole")
+            answer = json.loads(await shim.call("POST /toy/{name}", '{"name": "b", "x": 1}'))
+            assert (answer["assignment"]["replicaId"], answer["body"]) == ("gateway/1@d to /toy/b", '{"x": 1}')
+            await crowd.close()
+            shim._address = to_address(place)
+            status, answer = await ask(shim, "/toy/a", "POST", b"whole")
+            assert (status, answer["code"], answer["started"]) == (503, "UNAVAILABLE", "no")
+            with pytest.raises(ConnectionRefusedError, match="toy@1 cannot be reached, and nothing was sent"):
+                await shim.call("POST /toy/{name}", '{"name": "b"}')
+
+    run_in_crowd(scene)
+
+
+# aiohttp repeats a GET, PUT or DELETE by itself when a kept connection ends: that then nobody listens says nothing of
+# what had been sent before.
+def test_what_a_gateway_had_when_it_died_may_have_begun() -> None:
+    async def scene(rig: Rig, shim: Shim, crowd: Crowd) -> None:
+        async def serve_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+            await reader.readuntil(b"\r\n\r\n")
+            server.close()
+            writer.close()
+
+        server = await asyncio.start_server(serve_once, "127.0.0.1", 0)
+        await crowd.join("toy/1@c", "http://127.0.0.1:9")
+        await crowd.join("gateway/0@b", to_address(server.sockets[0]), "gateway")
+        await followed(shim, 3)
+        assert await shim.call("DELETE /toy/{name}", '{"name": "b"}') == "{}"
+        with pytest.raises(aiohttp.ClientError):
+            await shim.call("DELETE /toy/{name}", '{"name": "b"}')
+
+    run_in_crowd(scene)
+
+
+# The leases come back one by one: until they had, each replica looked alone, and what was another's was refused.
+def test_while_a_registry_that_restarted_settles_the_ways_stay_as_they_were() -> None:
+    async def scene(rig: Rig, shim: Shim, crowd: Crowd) -> None:
+        await crowd.gateway("gateway/0@b")
+        await crowd.join("toy/1@c", "http://127.0.0.1:9")
+        settle(rig)
+        await until(lambda: len(shim._topology["replicas"]) == 3 and shim._topology["state"] == "settled")
+        epoch = shim._topology["epoch"]
+        await until(lambda: len(json.loads(rig.store.content["test/members"])) == 3)
+        rig.restart_registry()
+        await until(lambda: shim._topology["epoch"] != epoch and len(shim._topology["replicas"]) == 1)
+        assert shim._topology["state"] == "settling"
+        assert await answering(shim) == "gateway/0@b to /toy/a"
+        # Those who did not come back are no more.
+        settle(rig)
+        await until(lambda: shim._topology["state"] == "settled")
+        assert await answering(shim) == "toy/0@a"
+
+    run_in_crowd(scene)
 
 
 async def failure_of(shim: Shim) -> str:
@@ -133,6 +335,22 @@ def test_a_host_that_never_listens_is_given_up_and_gone() -> None:
         assert "it did not listen within 1.5 s" in await failure_of(shim)
         assert shim.pid != 0
         await until(lambda: not is_alive(shim.pid))
+
+    run(scene)
+
+
+# Serve waits for the constructor without a word: only the lease can say what a deploy waits for.
+def test_a_host_that_starts_tells_what_it_waits_for_and_what_it_printed() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit({"waitsFor": "toy is being created", "neverListens": True})
+        shim = rig.shim()
+        starting = asyncio.ensure_future(shim.start())
+        wanted = 'toy is being created; it said "waiting for the licence server"'
+        leases = rig.registry._leases
+        await until(lambda: wanted in [lease.content["state"].get("reason") for lease in leases.values()])
+        assert (await rig.state())["kind"] == "starting"
+        starting.cancel()
+        await asyncio.wait({starting})
 
     run(scene)
 
@@ -383,9 +601,8 @@ def test_a_registry_that_restarts_has_the_lease_again_and_the_host_goes_on() -> 
         await rig.joined("toy/0@a")
         epoch = (await rig.topology())["epoch"]
         rig.broken = True
-        store = rig.registry._store
         await rig.logged("the registry does not answer; the host goes on")
-        rig.registry = seedcore_ray.Registry("test", store)
+        rig.restart_registry()
         rig.broken = False
         await rig.joined("toy/0@a")
         assert (await rig.topology())["epoch"] != epoch
@@ -492,16 +709,31 @@ def test_python_calls_a_procedure_by_its_route() -> None:
 
 def test_each_replica_takes_a_port_of_the_range_that_no_other_has() -> None:
     async def scene(rig: Rig) -> None:
-        await rig.deposit()
-        shims = [rig.shim(f"toy/{number}@{number}", portRange=[28710, 28712]) for number in range(3)]
+        await rig.deposit(listening={"portRange": [28710, 28712]})
+        shims = [rig.shim(f"toy/{number}@{number}") for number in range(3)]
         for shim in shims:
             await shim.start()
         assert sorted(shim._spec["port"] for shim in shims) == [28710, 28711, 28712]
-        assert "Every port from 28710 to 28712" in await failure_of(rig.shim("toy/3@3", portRange=[28710, 28712]))
+        assert "Every port from 28710 to 28712" in await failure_of(rig.shim("toy/3@3"))
         await shims[1].stop()
-        again = rig.shim("toy/4@4", portRange=[28710, 28712])
+        again = rig.shim("toy/4@4")
         await again.start()
         assert again._spec["port"] == shims[1]._spec["port"]
+
+    run(scene)
+
+
+def test_a_host_that_listens_on_every_address_is_known_by_its_nodes() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit({"listensOn": "127.0.0.1"}, listening={"bindAddress": "0.0.0.0"})  # noqa: S104
+        shim = rig.shim()
+        await shim.start()
+        assignment = (await ask(shim))[1]["assignment"]
+        assert assignment["bindAddress"] == "0.0.0.0"  # noqa: S104
+        assert assignment["nodeAddress"] == "127.0.0.1"
+        await rig.joined("toy/0@a")
+        [replica] = (await rig.topology())["replicas"]
+        assert replica["address"].startswith("http://127.0.0.1:")
 
     run(scene)
 

@@ -1,4 +1,5 @@
-import type { Action, ActionState } from "#contracts/coordinator.ts";
+import type { Action, ActionState } from "#contracts/action.ts";
+import { skillName } from "#contracts/action-text.ts";
 import type { CommandContext, Invocation } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { formatAgo, formatCount } from "../format.ts";
@@ -42,7 +43,7 @@ export function printActions(output: Output, actions: readonly Action[], nowMs: 
       action.id,
       toState(output, action.state),
       formatAgo(action.createdAtMs, nowMs),
-      action.target === "" ? action.skill : `${action.skill} of ${action.target}`,
+      skillName(action),
       action.rule,
       action.reason,
     ]),

@@ -1,5 +1,6 @@
 import type { CommandContext, Invocation } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
+import { formatShare } from "../format.ts";
 
 /** `agents`: the organs, their agents, and what those have learned to do. */
 export async function run(context: CommandContext, _invocation: Invocation): Promise<ExitCode> {
@@ -27,11 +28,11 @@ export async function run(context: CommandContext, _invocation: Invocation): Pro
         const { capability, succeeded, failed, roles, skills } = agent;
         return [
           id,
-          percent(capability),
+          formatShare(capability),
           String(succeeded),
           String(failed),
-          `E ${percent(roles.E)}, S ${percent(roles.S)}, O ${percent(roles.O)}`,
-          skills.map((one) => `${one.skill} ${percent(one.capability)}`).join(", "),
+          `E ${formatShare(roles.E)}, S ${formatShare(roles.S)}, O ${formatShare(roles.O)}`,
+          skills.map((one) => `${one.skill} ${formatShare(one.capability)}`).join(", "),
         ];
       }),
     ),
@@ -39,5 +40,3 @@ export async function run(context: CommandContext, _invocation: Invocation): Pro
   output.hint("", "Capability is smoothed success, 50 % before the first; E explorer, S specialist, O observer.");
   return EXIT.ok;
 }
-
-const percent = (share: number): string => `${Math.round(100 * share)} %`;

@@ -1,8 +1,10 @@
-import type { Action } from "#contracts/coordinator.ts";
+import type { Action } from "#contracts/action.ts";
+import { skillName } from "#contracts/action-text.ts";
+import { formatDuration } from "#core/duration.ts";
 import { CliError } from "../cli-error.ts";
 import type { CommandContext, Invocation } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
-import { formatDuration } from "../format.ts";
+import { toWholeId } from "../whole-id.ts";
 import { printActions } from "./actions.ts";
 
 export interface ApproveInvocation extends Invocation {
@@ -26,7 +28,8 @@ export async function run(context: CommandContext, { args, options }: ApproveInv
     output.hint("", `Next: seedcore incidents show ${actions[0]?.incidentId}, then seedcore approve ${actions[0]?.id}`);
     return EXIT.ok;
   }
-  const id = actions.find((action) => action.id === given || action.id.endsWith(given))?.id ?? given;
+  const ids = actions.map((action) => action.id);
+  const id = toWholeId(given, ids, { kind: "actions", list: "seedcore approve" });
   const approve = options.reject !== true;
   const outcome = await coordinator.decideAction.try({ id, approve, reason: options.reason });
   if (!outcome.ok) {
@@ -41,8 +44,9 @@ export async function run(context: CommandContext, { args, options }: ApproveInv
   return EXIT.ok;
 }
 
-function toLine({ skill, target, state, createdAtMs }: Action, nowMs: number): string {
-  const what = target === "" ? skill : `${skill} of ${target}`;
+function toLine(action: Action, nowMs: number): string {
+  const { state, createdAtMs } = action;
+  const what = skillName(action);
   const waited = formatDuration(Math.max(0, nowMs - createdAtMs));
   return state === "rejected"
     ? `${what} is not done; it had waited ${waited}.`

@@ -1,12 +1,13 @@
 import { isServiceError } from "#core/service-error.ts";
-import { deployFolder, removeHost } from "../../deploy/deploy.ts";
-import { resolveTarget } from "../../connect-target.ts";
+import { type DeployOptions, deployFolder, removeHost } from "../../deploy/deploy.ts";
 import { toCliError, usageError } from "../cli-error.ts";
 import type { CommandContext, Invocation } from "../context.ts";
+import { whereItsLogIs } from "../log-place.ts";
+import { toDuration } from "../options.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 
 interface DeployInvocation extends Invocation {
-  readonly options: { readonly remove?: string };
+  readonly options: { readonly remove?: string; readonly timeout?: string };
 }
 
 /** `deploy FOLDER`, `deploy --remove NAME`: services of a person's own. */
@@ -23,13 +24,27 @@ export async function run(context: CommandContext, { args, options }: DeployInvo
       "How to write one: docs/services.md",
     );
   }
-  return deploy(context, folder);
+  return deploy(context, folder, options.timeout === undefined ? {} : { readyWithinMs: toTimeout(options.timeout) });
 }
 
-async function deploy(context: CommandContext, folder: string): Promise<ExitCode> {
+/** The most that the call which waits may take, less what it needs around it. */
+const MAX_TIMEOUT_MS = 220_000;
+
+function toTimeout(text: string): number {
+  const ms = toDuration("--timeout", text);
+  if (ms >= 1_000 && ms <= MAX_TIMEOUT_MS) return ms;
+  throw usageError(`--timeout ${text}: it must be from 1s to ${MAX_TIMEOUT_MS / 1_000}s.`);
+}
+
+async function deploy(
+  context: CommandContext,
+  folder: string,
+  limits: Pick<DeployOptions, "readyWithinMs">,
+): Promise<ExitCode> {
   const { output, home } = context;
   try {
     const { host, changed, service, version } = await deployFolder(folder, {
+      ...limits,
       home,
       connect: () => context.connect(),
       onStep: (step) => output.line(step),
@@ -51,11 +66,6 @@ async function deploy(context: CommandContext, folder: string): Promise<ExitCode
     }
     throw error;
   }
-}
-
-function whereItsLogIs(host: string): string {
-  const isHere = resolveTarget({}).place.kind === "local";
-  return isHere ? `Its log: seedcore logs ${host}` : "Its log: in Ray's dashboard, under Serve";
 }
 
 async function remove({ connect, output }: CommandContext, host: string): Promise<ExitCode> {

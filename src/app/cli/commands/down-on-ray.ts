@@ -1,10 +1,10 @@
+import { formatDuration } from "#core/duration.ts";
 import { variable } from "../../config.ts";
 import { stopOnRay } from "../../ray/organism-down.ts";
 import { resolveRaySettings } from "../../ray/ray-settings.ts";
 import { CliError } from "../cli-error.ts";
 import type { CommandContext } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
-import { formatDuration } from "../format.ts";
 
 /** Takes the organism off a cluster: its applications and its registry, and nothing else. */
 export async function downOnRay({ output, home }: CommandContext, address: string): Promise<ExitCode> {
@@ -22,9 +22,8 @@ export async function downOnRay({ output, home }: CommandContext, address: strin
     });
   }
   output.data({ stopped: true, applications: outcome.applications, tookMs: outcome.tookMs });
-  output.line(
-    `Taken off ${settings.address} after ${formatDuration(outcome.tookMs)}: ${outcome.applications.join(", ")}.`,
-  );
+  const what = outcome.applications.join(", ") || "what was left of it";
+  output.line(`Taken off ${settings.address} after ${formatDuration(outcome.tookMs)}: ${what}.`);
   output.line("What it knows is kept in its database.");
   return EXIT.ok;
 }

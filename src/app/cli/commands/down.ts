@@ -1,9 +1,9 @@
+import { formatDuration } from "#core/duration.ts";
 import { loadConnectSettings } from "../../config.ts";
 import { bringDown } from "../../down.ts";
 import { CliError } from "../cli-error.ts";
 import type { CommandContext, Invocation } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
-import { formatDuration } from "../format.ts";
 import { createProgress } from "../progress.ts";
 
 export interface DownInvocation extends Invocation {

@@ -1,4 +1,4 @@
-import type { Incident } from "#contracts/coordinator.ts";
+import type { Incident } from "#contracts/incident.ts";
 import type { Connection } from "../../connect.ts";
 import { CliError, usageError } from "../cli-error.ts";
 import type { CommandContext, Invocation } from "../context.ts";
@@ -7,6 +7,7 @@ import { formatAgo, formatCount, formatTime } from "../format.ts";
 import { showIncident } from "../incident-view.ts";
 import { toInteger } from "../options.ts";
 import type { Output } from "../output.ts";
+import { toWholeId } from "../whole-id.ts";
 
 export type IncidentsOptions = { readonly follow?: boolean; readonly open?: boolean; readonly limit: string };
 
@@ -174,14 +175,6 @@ async function resolveId(connection: Connection, given: string): Promise<string>
       todo: ["Look later, or watch more: seedcore watch FILE.csv"],
     });
   }
-  if (incidents.some(({ id }) => id === given)) return given;
-  const fitting = incidents.filter(({ id }) => id.endsWith(given));
-  if (fitting.length === 1 && fitting[0] !== undefined) return fitting[0].id;
-  if (fitting.length > 1) {
-    throw usageError(
-      `"${given}" fits ${fitting.length} incidents.`,
-      "Give more of the id; list them: seedcore incidents",
-    );
-  }
-  return given;
+  const ids = incidents.map(({ id }) => id);
+  return toWholeId(given, ids, { kind: "incidents", list: "seedcore incidents" });
 }

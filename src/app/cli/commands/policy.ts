@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { ModeRule, PolicyRule } from "#contracts/coordinator.ts";
+import { ModeRule, PolicyRule } from "#contracts/policy.ts";
+import { skillName } from "#contracts/action-text.ts";
 import type { Connection } from "../../connect.ts";
 import { CliError, usageError } from "../cli-error.ts";
 import type { CommandContext, Invocation } from "../context.ts";
@@ -28,8 +29,8 @@ async function show(context: CommandContext): Promise<ExitCode> {
   const policy = await (await context.connect()).getServiceClient("coordinator").policy({});
   output.data(policy);
   for (const problem of policy.problems) output.line(output.style("red", `Problem: ${problem}`));
-  for (const [i, { name, when, skill, target }] of policy.rules.entries()) {
-    output.line(`${i + 1}. ${output.style("bold", name)}: ${target === "" ? skill : `${skill} of ${target}`}`);
+  for (const [i, { name, when, ...rule }] of policy.rules.entries()) {
+    output.line(`${i + 1}. ${output.style("bold", name)}: ${skillName(rule)}`);
     output.line(`   when ${when}`);
   }
   output.line();
@@ -62,8 +63,8 @@ async function test(context: CommandContext, file: string | undefined, since: st
     ],
     tried.decisions.map((one) => [
       one.incidentId,
-      one.rule ?? "none",
-      one.skill === null ? "nothing" : one.target === "" ? one.skill : `${one.skill} of ${one.target}`,
+      one.unknown.length === 0 ? (one.rule ?? "none") : `${one.rule ?? "none"}, unless ${one.unknown.join(", ")}`,
+      one.skill === null ? "nothing" : skillName({ ...one, skill: one.skill }),
       one.mode ?? "",
       one.actual ?? "nothing",
       one.title,

@@ -1,3 +1,4 @@
+import { skillName } from "#contracts/action-text.ts";
 import type { CommandContext, Invocation } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { formatAgo, plural } from "../format.ts";
@@ -17,7 +18,7 @@ export async function run(context: CommandContext, _invocation: Invocation): Pro
   const report = toWouldHaveDone(actions, new Map(incidents.map((incident) => [incident.id, incident])));
   output.data({ report, actions: actions.length, total });
   if (report.length === 0) {
-    output.line("Nothing would have been done that was not: no skill in the mode observe was decided on.");
+    output.line("Nothing would have been done that was not: the mode observe kept nothing from being done.");
     output.hint("Next: seedcore policy shows the modes.");
     return EXIT.ok;
   }
@@ -33,7 +34,7 @@ export async function run(context: CommandContext, _invocation: Invocation): Pro
       { title: "NEWEST" },
     ],
     report.map((one) => [
-      one.target === "" ? one.skill : `${one.skill} of ${one.target}`,
+      skillName(one),
       one.rule,
       String(one.times),
       String(one.endedByThemselves),

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import type { Rollout } from "#contracts/telemetry.ts";
+import { type Rollout, RolloutVersion } from "#contracts/telemetry.ts";
 import { systemClock, sleep } from "#core/clock.ts";
+import { whyNotSteps } from "#runtime/engine/rollout.ts";
 import { loadConnectSettings } from "../../config.ts";
 import type { Connection } from "../../connect.ts";
 import { nearestName } from "../../nearest-name.ts";
@@ -10,10 +11,11 @@ import { HOST_ENTRY } from "../../ray/package-files.ts";
 import { CliError, usageError } from "../cli-error.ts";
 import type { CommandContext, Invocation } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
-import { formatCount, formatDuration } from "../format.ts";
+import { whereItsLogIs } from "../log-place.ts";
 import { toDuration, toInteger } from "../options.ts";
 import type { Output } from "../output.ts";
 import { createProgress } from "../progress.ts";
+import { describeFigures, describeStep, isOver } from "../rollout-text.ts";
 
 export interface RolloutInvocation extends Invocation {
   readonly options: {
@@ -34,17 +36,44 @@ export async function run(context: CommandContext, { args, options }: RolloutInv
   if ([options.to !== undefined, options.status, options.abort].filter(Boolean).length !== 1) {
     throw usageError("Say what to do with it.", `Use one of: --to VERSION, --status, --abort`);
   }
-  const steps = options.steps.split(",").map((step) => toInteger("--steps", step.trim(), 1, 100));
-  const everyMs = toDuration("--every", options.every);
+  // On Ray a build is sent before the organism is asked: what cannot be is refused before that.
+  const version = options.to === undefined ? "" : toVersion(options.to);
+  const steps = toSteps(options.steps);
+  const everyMs = toEvery(options.every);
   const connection = await context.connect();
   await refuseUnknown(connection, host);
   if (options.status === true) return show(context, connection, host);
   if (options.abort === true) return abort(context, connection, host);
-  const version = options.to ?? "";
   const code = await packageOf(context, connection, options.from);
+  if (context.signal.aborted) {
+    context.output.hint("Nothing was started.");
+    return EXIT.interrupted;
+  }
   const telemetry = connection.getServiceClient("telemetry");
   const started = await telemetry.startRollout({ host, version, package: code, entry: HOST_ENTRY, steps, everyMs });
   return follow(context, connection, started);
+}
+
+function toVersion(text: string): string {
+  if (RolloutVersion.safeParse(text).success) return text;
+  throw usageError(
+    `--to "${text}": the name of a version begins with a letter or a digit and has up to 41 of letters, digits, ".", "+", "_" and "-".`,
+  );
+}
+
+function toSteps(text: string): number[] {
+  const steps = text.split(",").map((step) => toInteger("--steps", step.trim(), 1, 100));
+  const wrong = whyNotSteps(steps);
+  if (wrong !== undefined) throw usageError(wrong);
+  return steps;
+}
+
+const MAX_EVERY_MS = 7 * 86_400_000;
+
+function toEvery(text: string): number {
+  const ms = toDuration("--every", text);
+  if (ms >= 1_000 && ms <= MAX_EVERY_MS) return ms;
+  throw usageError(`--every ${text}: it must be from 1s to 7d.`);
 }
 
 /** Prints each step as it is taken until the rollout has ended; whoever stops watching does not stop it. */
@@ -83,7 +112,7 @@ async function follow(context: CommandContext, connection: Connection, started: 
 
 function end(output: Output, rollout: Rollout): ExitCode {
   output.line(describeFigures(rollout));
-  output.hint("", rollout.state === "finished" ? "Next: seedcore status" : `Next: seedcore logs ${rollout.host}`);
+  output.hint("", rollout.state === "finished" ? "Next: seedcore status" : whereItsLogIs(rollout.host));
   return rollout.state === "returned" ? EXIT.failed : EXIT.ok;
 }
 
@@ -139,28 +168,4 @@ async function packageOf(context: CommandContext, connection: Connection, from: 
   }
   const { sendPackage } = await import("../../ray/package-upload.ts");
   return sendPackage(rayAddress, folder, context.home.namespace);
-}
-
-function isOver({ state }: Rollout): boolean {
-  return state === "finished" || state === "returned";
-}
-
-function describeStep({ host, from, to, state, percent, steps, everyMs, reason }: Rollout): string {
-  switch (state) {
-    case "starting":
-      return `${host}: ${to} starts beside ${from}; then ${steps.join(", ")} % of the calls, ${formatDuration(everyMs)} each`;
-    case "step":
-      if (percent === 100) return `${host}: all of the calls go to ${to}, while ${from} still stands by`;
-      return `${host}: ${percent} % of the calls go to ${to}, the rest to ${from}`;
-    case "finished":
-      return `${host}: ${to} has all of the calls, and ${from} is gone`;
-    case "returned":
-      return `${host}: ${to} was taken back, and ${from} has all of the calls: ${reason}`;
-  }
-}
-
-function describeFigures({ from, to, old, next }: Rollout): string {
-  const rate = ({ calls, errors }: Rollout["old"]) =>
-    `${formatCount(errors)} of ${formatCount(calls)} calls failed${calls > 0 ? ` (${((errors / calls) * 100).toFixed(1)} %)` : ""}`;
-  return `${to}: ${rate(next)}; ${from}: ${rate(old)}`;
 }

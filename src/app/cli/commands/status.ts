@@ -1,10 +1,12 @@
 import { config } from "zod";
-import type { HostInfo, SourceStatus } from "#contracts/telemetry.ts";
+import type { ClusterInfo, HostInfo, SourceStatus } from "#contracts/telemetry.ts";
+import { formatDuration } from "#core/duration.ts";
 import { type RunFile, readLiveRunFile } from "../../run-file.ts";
 import type { CommandContext } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
-import { formatAgo, formatBytes, formatCount, formatDuration, plural } from "../format.ts";
+import { formatAgo, formatBytes, formatCount, plural } from "../format.ts";
 import type { Output } from "../output.ts";
+import { describeStep, isOver } from "../rollout-text.ts";
 
 // Each schema is used once here: compiling it costs three times what it saves.
 config({ jitless: true });
@@ -36,7 +38,9 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   );
   output.line();
   printHosts(output, platform.hosts, nowMs);
+  printRollouts(output, platform.hosts);
   output.line();
+  if (platform.cluster !== null) printCluster(output, platform.cluster, platform.hosts);
   printSources(output, platform.sources, nowMs);
   output.line();
   output.line(
@@ -67,16 +71,33 @@ function printStarting(output: Output, { namespace, phase, pid, startedAtMs }: R
   return EXIT.running;
 }
 
+const shownOf = (replicas: HostInfo["replicas"]) => replicas.filter(({ state }) => state !== "stopped");
+
 function printHosts(output: Output, hosts: readonly HostInfo[], nowMs: number): void {
   const onNodes = hosts.some(({ replicas }) => replicas.some(({ node }) => node !== null));
+  // Side by side only during a rollout or a change.
+  const differ = hosts.some(({ replicas }) => new Set(shownOf(replicas).map(({ version }) => version)).size > 1);
   const rows = hosts.flatMap(({ name, spec, replicas }) => {
     const services = Array.isArray(spec.services) ? spec.services.map(String).join(", ") : "";
-    const shown = replicas.filter(({ state }) => state !== "stopped");
+    const shown = shownOf(replicas);
     if (shown.length === 0)
-      return [[name, output.style("yellow", "scaled to 0"), "", "", "", "", ...(onNodes ? [""] : []), services]];
+      return [
+        [
+          name,
+          output.style("yellow", "scaled to 0"),
+          ...(differ ? [""] : []),
+          "",
+          "",
+          "",
+          "",
+          ...(onNodes ? [""] : []),
+          services,
+        ],
+      ];
     return shown.map((replica, i) => [
       i === 0 ? name : "",
       stateOf(output, replica),
+      ...(differ ? [replica.version] : []),
       formatAgo(replica.sinceMs, nowMs).replace(" ago", ""),
       replica.pid === null ? "" : String(replica.pid),
       formatBytes(replica.residentBytes),
@@ -89,6 +110,7 @@ function printHosts(output: Output, hosts: readonly HostInfo[], nowMs: number): 
     [
       { title: "HOST" },
       { title: "STATE", maxWidth: 50 },
+      ...(differ ? [{ title: "VERSION" }] : []),
       { title: "FOR", align: "right" },
       { title: "PID", align: "right" },
       { title: "MEMORY", align: "right" },
@@ -99,6 +121,53 @@ function printHosts(output: Output, hosts: readonly HostInfo[], nowMs: number): 
     rows,
   );
 }
+
+function printRollouts(output: Output, hosts: readonly HostInfo[]): void {
+  const going = hosts.flatMap(({ rollout }) => (rollout === null || isOver(rollout) ? [] : [rollout]));
+  if (going.length > 0) output.line();
+  for (const rollout of going) output.line(describeStep(rollout));
+}
+
+function printCluster(output: Output, cluster: ClusterInfo, hosts: readonly HostInfo[]): void {
+  const { nodes, actors, applications, warnings } = cluster;
+  const replicas = hosts.flatMap((host) => host.replicas).filter(({ state }) => state === "ready");
+  output.table(
+    [
+      { title: "NODE" },
+      { title: "" },
+      { title: "CPUS", align: "right" },
+      { title: "MEMORY", align: "right" },
+      { title: "REPLICAS", align: "right" },
+    ],
+    nodes.map(({ address, isHead, cpus, memoryBytes }) => [
+      address,
+      isHead ? "head" : "",
+      formatCount(cpus),
+      formatBytes(memoryBytes),
+      formatCount(replicas.filter(({ node }) => node === address).length),
+    ]),
+  );
+  output.line();
+  output.table(
+    [{ title: "APPLICATION" }, { title: "STATE" }, { title: "ROUTE" }],
+    applications.map(({ name, state, route }) => [name, ofRay(output, state, "RUNNING"), route ?? ""]),
+  );
+  output.line();
+  output.table(
+    [{ title: "ACTOR" }, { title: "STATE" }, { title: "PID", align: "right" }, { title: "RESTARTS", align: "right" }],
+    actors.map(({ name, state, pid, restarts }) => [
+      name,
+      ofRay(output, state, "ALIVE"),
+      pid === null ? "" : String(pid),
+      restarts === 0 ? "" : String(restarts),
+    ]),
+  );
+  for (const warning of warnings) output.line(output.style("yellow", `Rows may be missing: ${warning}`));
+  output.line();
+}
+
+const ofRay = (output: Output, state: string, good: string): string =>
+  output.style(state === good ? "green" : "yellow", state);
 
 function stateOf(output: Output, { state, reason }: HostInfo["replicas"][number]): string {
   if (state === "ready") return output.style("green", state);

@@ -1,10 +1,11 @@
-import { type Task, TaskSubmission } from "#contracts/coordinator.ts";
+import { type Task, TaskSubmission } from "#contracts/task.ts";
+import { formatDuration } from "#core/duration.ts";
 import { nearestName } from "../../nearest-name.ts";
 import { CliError, usageError } from "../cli-error.ts";
 import type { CommandContext, Invocation } from "../context.ts";
 import { isFinal } from "../final-task.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
-import { formatAgo, formatCount, formatDuration, formatTime } from "../format.ts";
+import { formatAgo, formatCount, formatTime } from "../format.ts";
 import { toDuration, toInteger, toJsonObject } from "../options.ts";
 import type { Output } from "../output.ts";
 import { createProgress } from "../progress.ts";
@@ -143,8 +144,8 @@ const SUBMIT_EXAMPLE = `submit notify --params '{"message":"hello"}' --wait`;
 
 function hintOn(output: Output, task: Task): void {
   if (!isFinal(task)) output.hint("", `Next: seedcore task show ${task.id}`);
-  else if (task.state !== "succeeded") output.hint("", `Next: seedcore task retry ${task.id}`);
   else if (task.incidentId !== null) output.hint("", `Next: seedcore incidents show ${task.incidentId}`);
+  else if (task.state !== "succeeded") output.hint("", `Next: seedcore task retry ${task.id}`);
   else output.hint("", "Next: seedcore task list");
 }
 

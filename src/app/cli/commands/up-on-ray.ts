@@ -1,11 +1,11 @@
 import type { HostStatus } from "#runtime/engine/engine.ts";
+import { formatDuration } from "#core/duration.ts";
 import { variable } from "../../config.ts";
 import { startOnRay } from "../../ray/organism-on-ray.ts";
 import { resolveRaySettings } from "../../ray/ray-settings.ts";
 import type { PhaseReport } from "../../startup.ts";
 import type { CommandContext } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
-import { formatDuration } from "../format.ts";
 
 export interface UpOnRayOptions {
   readonly acceptOpenCluster: boolean;

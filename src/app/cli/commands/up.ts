@@ -1,3 +1,4 @@
+import { formatDuration } from "#core/duration.ts";
 import { loadConnectSettings } from "../../config.ts";
 import { startDetached } from "../../detach.ts";
 import type { Home } from "../../home.ts";
@@ -7,7 +8,6 @@ import { AlreadyRunningError, StartupError } from "../../startup-error.ts";
 import { CliError } from "../cli-error.ts";
 import type { CommandContext, Invocation } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
-import { formatDuration } from "../format.ts";
 import type { Output } from "../output.ts";
 
 export interface UpInvocation extends Invocation {

@@ -1,6 +1,6 @@
 /** The incidents that crossings led to: triage gets them moments after ml has noticed them. */
 import { type Clock, sleep } from "#core/clock.ts";
-import type { Incident } from "#contracts/coordinator.ts";
+import type { Incident } from "#contracts/incident.ts";
 import type { Crossing } from "#contracts/ml.ts";
 import type { Connection } from "../../connect.ts";
 import { insist } from "./insist.ts";

@@ -1,5 +1,5 @@
 /** What `watch` and `detect` tell about what was noticed. */
-import type { Incident } from "#contracts/coordinator.ts";
+import type { Incident } from "#contracts/incident.ts";
 import { WARM_UP_POINTS } from "#services/ml/detector/alarm.ts";
 import { formatCount, formatTime, formatValue, plural } from "../format.ts";
 import type { Output } from "../output.ts";

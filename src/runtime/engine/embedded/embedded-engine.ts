@@ -7,7 +7,7 @@ import type { HostAssignment, ToHost } from "../../host/control.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { type DesiredHost, type DesiredState, generationsOf, weightOf } from "../desired-state.ts";
 import { type Engine, type EngineStatus, toRolloutStatus } from "../engine.ts";
-import { HostSpec, type HostSpecInput, isOwnHost } from "../host-spec.ts";
+import { HostSpec, type HostSpecInput, isOwnHost, whyNotReplicas } from "../host-spec.ts";
 import { createObservers } from "../observers.ts";
 import { returned } from "../rollout.ts";
 import { createRolloutDriver, LOOK_MS } from "../rollout-driver.ts";
@@ -339,7 +339,6 @@ function refuseImpossible(spec: HostSpec, replicas: number): void {
   if (!Number.isInteger(replicas) || replicas < 0 || replicas > 64) {
     throw new ServiceError("INVALID_INPUT", `${replicas} is no count of replicas: use 0 to 64.`);
   }
-  if (spec.port !== 0 && replicas > 1) {
-    throw new ServiceError("INVALID_INPUT", `"${spec.name}" has the fixed port ${spec.port}, so it runs at most once.`);
-  }
+  const why = whyNotReplicas(spec, replicas, "embedded");
+  if (why !== undefined) throw new ServiceError("INVALID_INPUT", why);
 }

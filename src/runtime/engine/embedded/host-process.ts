@@ -1,12 +1,12 @@
 /** One host process: how it is started, spoken to and ended. Knows nothing of slots and generations. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, fstatSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import type { FromHost, ToHost } from "../../host/control.ts";
 import type { HostSpec } from "../host-spec.ts";
-import { lastWords } from "./last-words.ts";
+import { firstComplaint, lastWords } from "./last-words.ts";
 
 /** What a process is given before it knows what it is for; two specs with equal launches may use each other's process. */
 export interface Launch {
@@ -21,6 +21,10 @@ export interface HostProcess {
   readonly pid: number;
   readonly alive: boolean;
   send(message: ToHost): void;
+  /** What its log has for a person to act on, until now. */
+  words(): string | undefined;
+  /** What it has written until now is not among its words any more. */
+  forgetWords(): void;
   /** Listens; messages and the exit that came before are told first. One listener at a time. */
   listen(listener: HostListener): void;
   onceExited(task: () => void): void;
@@ -63,6 +67,7 @@ export function startHost(launch: Launch): HostProcess {
   mkdirSync(dirname(launch.logFile), { recursive: true });
   const log = openSync(launch.logFile, "a", 0o600);
   const { size: loggedBefore } = fstatSync(log);
+  let forgottenBytes = loggedBefore;
   let child: ChildProcess;
   try {
     child = spawn(launch.command, launch.args, {
@@ -111,6 +116,10 @@ export function startHost(launch: Launch): HostProcess {
     },
     send(message) {
       if (input.writable) input.write(`${JSON.stringify(message)}\n`);
+    },
+    words: () => firstComplaint(launch.logFile, forgottenBytes),
+    forgetWords() {
+      forgottenBytes = statSync(launch.logFile, { throwIfNoEntry: false })?.size ?? 0;
     },
     listen(next) {
       listener = next;

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { lastWords } from "./last-words.ts";
+import { firstComplaint, lastWords } from "./last-words.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "seedcore-words-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -31,4 +31,21 @@ test("reads a log that was cut from its beginning, only the end of a long one, a
   writeFileSync(file, `Error: long ago\n${RECORD.repeat(2_000)}the end\n`);
   expect(lastWords(file, 0)).toMatch(/the end$/);
   expect(lastWords(join(folder, "gone.log"), 0)).toBeUndefined();
+});
+
+// What a service logs of its own failure before it is ready is a record: the program lives, and nothing else says why.
+test.each([
+  [
+    "the first record of an error, with its cause",
+    `waiting\n{"level":"error","error":{"message":"refused"},"msg":"no model"}\n`,
+  ],
+  ["its text, where the cause is one", '{"level":"error","err":"refused","msg":"no model"}\n'],
+])("tells of a program that is starting %s", (_what, written) => {
+  writeFileSync(file, `${RECORD}${written}`);
+  expect(firstComplaint(file, 0)).toBe("no model: refused");
+});
+
+test("tells what a program that is starting has printed, where it logged no error", () => {
+  writeFileSync(file, `${RECORD}{"level":"error\nwaiting for the licence server\n`);
+  expect(firstComplaint(file, 0)).toBe("waiting for the licence server");
 });

@@ -1,5 +1,37 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
+/**
+ * The line a person can act on among what a program that is starting has written: its first record of an error, else as
+ * {@link lastWords} has it.
+ */
+export function firstComplaint(file: string, from: number): string | undefined {
+  const record = tailOf(file, from)
+    .split("\n")
+    .find((line) => line.startsWith('{"level":"error"'));
+  return (record === undefined ? undefined : wordsOf(record)) ?? lastWords(file, from);
+}
+
+type Cause = string | { readonly message?: string };
+interface LogRecord {
+  readonly msg?: string;
+  readonly error?: Cause;
+  readonly err?: Cause;
+}
+
+function wordsOf(record: string): string | undefined {
+  try {
+    const { msg, error, err } = JSON.parse(record) as LogRecord;
+    const cause = error ?? err;
+    const detail = typeof cause === "object" ? cause.message : cause;
+    return [msg, detail]
+      .filter((part) => part !== undefined)
+      .join(": ")
+      .slice(0, MAX_LENGTH);
+  } catch {
+    return undefined;
+  }
+}
+
 const MAX_BYTES = 16 * 1024;
 const MAX_LENGTH = 300;
 

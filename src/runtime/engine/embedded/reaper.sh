@@ -1,7 +1,8 @@
 #!/bin/sh
-# Ends what a supervisor leaves behind. It reads the supervisor's pipe: "+ pid" and "- pid" add and forget a process
-# group. The pipe ends when the supervisor does, however it ended; then every group and every process whose environment
-# carries the marker ($1, NAME=value) is killed. It runs in a session of its own, so nothing aimed at the supervisor hits it.
+# Ends what its parent (a supervisor, or who runs a command) leaves behind. It reads the parent's pipe: "+ pid" and "- pid"
+# add and forget a process group. The pipe ends when the parent does, however it ended; then every group and every process
+# whose environment carries the marker ($1, NAME=value) is killed. It runs in a session of its own, so nothing aimed at the
+# parent hits it.
 trap '' HUP INT TERM
 marker=$1
 groups=' '

@@ -1,4 +1,4 @@
-/** The process that outlives a supervisor just long enough to end everything it started. */
+/** The process that outlives another just long enough to end everything that one started. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ export interface Reaper {
   close(): Promise<void>;
 }
 
-/** @param marker `NAME=value`, carried by the environment of everything that belongs to this organism. */
+/** @param marker `NAME=value`, carried by the environment of everything that it shall end, and of nothing else. */
 export function startReaper(marker: string): Reaper {
   const groups = new Set<number>();
   let closing = false;

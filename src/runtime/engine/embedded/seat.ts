@@ -4,7 +4,7 @@ import type { Random } from "#core/random.ts";
 import type { FromHost, ToHost } from "../../host/control.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Replica } from "../../topology.ts";
-import type { ReplicaStatus } from "../engine.ts";
+import type { ReplicaState, ReplicaStatus } from "../engine.ts";
 import type { HostSpec } from "../host-spec.ts";
 import type { Probe } from "./health-probe.ts";
 import type { HostPool } from "./host-pool.ts";
@@ -50,6 +50,8 @@ export interface SeatDeps {
 const LEAD_MS = 100;
 /** How long past its drain time a host may take to exit. */
 const EXIT_GRACE_MS = 1_000;
+/** How often the log of a host that starts is looked at. */
+const WORDS_MS = 1_000;
 
 export class Seat {
   readonly number: number;
@@ -61,11 +63,15 @@ export class Seat {
   #id = "";
   #address: string | undefined;
   #assigned = false;
+  /** While it starts: what the host says must happen first, and what it has printed. */
+  #waitsFor: string | undefined;
+  #words: string | undefined;
   /** What the host said of its failure before it exited. */
   #failure: string | undefined;
   /** Until it must listen, may start again, or must be gone: one at a time. */
   #cancelStep = () => {};
   #cancelProbe = () => {};
+  #cancelLook = () => {};
 
   constructor(number: number, generation: number, spec: HostSpec, deps: SeatDeps) {
     this.number = number;
@@ -83,7 +89,7 @@ export class Seat {
   /** Its state in words, with what last went wrong. */
   get account(): string {
     const { state, lastReason } = this.#slot;
-    const doing = state.kind === "backoff" ? "waiting to be started again" : state.kind;
+    const doing = state.kind === "backoff" ? "waiting to be started again" : this.#describe(state.kind);
     return lastReason === undefined ? doing : `${doing}, because ${lastReason}`;
   }
 
@@ -99,8 +105,24 @@ export class Seat {
       version: this.spec.version,
       generation: this.generation,
       restarts: this.#slot.restarts,
-      state: this.#slot.state,
+      state: this.#state,
     };
+  }
+
+  get #state(): ReplicaState {
+    const { state } = this.#slot;
+    const reason = this.#startingReason;
+    return state.kind === "starting" && reason !== undefined ? { ...state, reason } : state;
+  }
+
+  get #startingReason(): string | undefined {
+    if (this.#waitsFor === undefined) return undefined;
+    return this.#words === undefined ? this.#waitsFor : `${this.#waitsFor}; it said "${this.#words}"`;
+  }
+
+  #describe(kind: ReplicaState["kind"]): string {
+    const reason = kind === "starting" ? this.#startingReason : undefined;
+    return reason === undefined ? kind : `${kind} (${reason})`;
   }
 
   /** As the topology shows it, but for its weight; undefined while it takes no calls. */
@@ -131,6 +153,8 @@ export class Seat {
     this.#assigned = false;
     this.#address = undefined;
     this.#failure = undefined;
+    this.#waitsFor = undefined;
+    this.#words = undefined;
     let process: HostProcess;
     try {
       process = pool.take(this.spec);
@@ -152,8 +176,11 @@ export class Seat {
         this.#happened({ type: "exited", reason: this.#failure ?? reason });
       },
     });
+    this.#lookAtLog(process);
     this.#after(timing.startTimeoutMs, () => {
-      this.#failure = `it did not listen within ${timing.startTimeoutMs / 1_000} s`;
+      this.#words = process.words();
+      const account = this.#startingReason === undefined ? "" : `: ${this.#startingReason}`;
+      this.#failure = `it did not listen within ${timing.startTimeoutMs / 1_000} s${account}`;
       process.kill();
     });
     this.#deps.assign(this.#id, this.spec).then(
@@ -177,11 +204,14 @@ export class Seat {
         this.#probeLater(0);
         break;
       case "ready":
-        if (this.#address !== undefined) this.#happened({ type: "ready", address: this.#address });
+        this.#becameReady();
+        break;
+      case "waiting":
+        this.#waits(message.for);
         break;
       case "not-ready":
         this.#deps.log.warn({ replica: this.#id, reason: message.reason }, "a host is not ready");
-        this.#happened({ type: "not-ready" });
+        this.#becameNotReady(message.reason);
         break;
       case "failed":
         this.#failure = message.message;
@@ -193,6 +223,40 @@ export class Seat {
       case "drained":
         break;
     }
+  }
+
+  #becameReady(): void {
+    if (this.#address === undefined) return;
+    // Should it not be ready later, what it waited for and said until now has nothing to do with it.
+    this.#waitsFor = undefined;
+    this.#words = undefined;
+    this.#process?.forgetWords();
+    this.#happened({ type: "ready", address: this.#address });
+  }
+
+  #becameNotReady(reason: string): void {
+    const wasReady = this.kind === "ready";
+    this.#waits(reason);
+    this.#happened({ type: "not-ready" });
+    if (wasReady && this.#process !== undefined) this.#lookAtLog(this.#process);
+  }
+
+  #waits(what: string): void {
+    this.#waitsFor = what;
+    if (this.kind === "starting") this.#deps.changed();
+  }
+
+  /** What it prints while it starts is told with what it waits for. */
+  #lookAtLog(process: HostProcess): void {
+    this.#cancelLook();
+    this.#cancelLook = this.#deps.clock.after(WORDS_MS, () => {
+      if (this.#process !== process || this.kind !== "starting") return;
+      const words = process.words();
+      const isNews = words !== this.#words;
+      this.#words = words;
+      if (isNews) this.#deps.changed();
+      this.#lookAtLog(process);
+    });
   }
 
   #happened(event: SlotEvent): void {
@@ -246,5 +310,6 @@ export class Seat {
   #stopTimers(): void {
     this.#cancelStep();
     this.#cancelProbe();
+    this.#cancelLook();
   }
 }

@@ -6,9 +6,14 @@ export interface ApplicationName {
   readonly generation: number;
 }
 
+/** What a host's deposit in the registry is called: one for each generation, since each may have another environment. */
+export function depositKey({ host, version, generation }: ApplicationName): string {
+  return `${host}@${version}.${generation}`;
+}
+
 /** `<namespace>.<host>@<version>.<generation>`, such as `seedcore-dev.ml@0.1.0.3`. */
-export function toApplicationName(namespace: string, { host, version, generation }: ApplicationName): string {
-  return `${namespace}.${host}@${version}.${generation}`;
+export function toApplicationName(namespace: string, name: ApplicationName): string {
+  return `${namespace}.${depositKey(name)}`;
 }
 
 /** Undefined for an application of somebody else, another organism included. */

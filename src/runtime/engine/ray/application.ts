@@ -1,24 +1,15 @@
 /** The Serve application of one host at one generation. */
 import type { ApplicationConfig } from "../../ray/rest/serve-details.ts";
 import type { DesiredGeneration } from "../desired-state.ts";
-import { type ApplicationName, toApplicationName } from "./application-name.ts";
+import { depositKey, toApplicationName } from "./application-name.ts";
 
 export interface ApplicationOptions {
   readonly namespace: string;
-  /** Where hosts listen; the node's address when absent. */
-  readonly bindAddress?: string;
-  /** First and last port of hosts without a fixed one; any free port when absent. */
-  readonly portRange?: readonly [number, number];
   readonly startTimeoutMs?: number;
 }
 
 /** Our only deployment in each application. */
 export const DEPLOYMENT = "Replica";
-
-/** What a host's deposit in the registry is called: one for each generation, since each may have another environment. */
-export function depositKey({ host, version, generation }: ApplicationName): string {
-  return `${host}@${version}.${generation}`;
-}
 
 /** Where Serve's proxies send requests for a host: `/ml`, in another namespace than the default `/<namespace>/ml`. */
 export function routeOf(namespace: string, host: string, defaultNamespace: string): string {
@@ -31,7 +22,7 @@ export function toApplicationConfig(
   options: ApplicationOptions,
 ): ApplicationConfig {
   const { spec, generation } = desired;
-  const { namespace, bindAddress, portRange, startTimeoutMs } = options;
+  const { namespace, startTimeoutMs } = options;
   const { env: _env, replicas, ...rest } = spec;
   const name = { host: spec.name, version: spec.version, generation };
   return {
@@ -48,8 +39,6 @@ export function toApplicationConfig(
       spec: { ...rest, replicas: 1, env: {} },
       deposit: depositKey(name),
       entry: spec.entry,
-      ...(bindAddress === undefined ? {} : { bindAddress }),
-      ...(portRange === undefined ? {} : { portRange }),
       ...(startTimeoutMs === undefined ? {} : { startTimeoutS: startTimeoutMs / 1_000 }),
     },
     external_scaler_enabled: true,

@@ -42,7 +42,7 @@ const registry = (listed: boolean, leases = [lease]): RegistryStatus => ({
 });
 const statusOf = (application: ServedApplication, leases: RegistryStatus) => {
   const observed = observe("dev", [application], leases);
-  return observedStatus("ml", [], observed, new RestartCounter())?.replicas;
+  return observedStatus("ml", { wanted: [], observed, codeless: [], restarts: new RestartCounter() })?.replicas;
 };
 
 describe("what is observed", () => {
@@ -53,6 +53,16 @@ describe("what is observed", () => {
     ]);
     expect(statusOf(served(), registry(false))).toMatchObject([{ state: { kind: "starting" } }]);
     expect(statusOf(served(), registry(false, []))).toMatchObject([{ id: "ml@abc", pid: undefined }]);
+  });
+
+  // Of a host that never gets ready its lease is all there is to go by; before there is one, Serve's message.
+  it("says what one that starts waits for", () => {
+    const starting = { ...lease, state: { kind: "starting" as const, sinceMs: 9, reason: "ml is warming up" } };
+    const of = (message: string, leases: RegistryStatus["leases"]) =>
+      statusOf(served({ message }), { ...registry(false), leases })?.[0]?.state;
+    expect(of("", [starting])).toEqual({ kind: "starting", sinceMs: 9, reason: "ml is warming up" });
+    expect(of("1 replica waits for a node", [])).toMatchObject({ reason: "1 replica waits for a node" });
+    expect(of("", [])).toMatchObject({ reason: "Serve has not started its process yet" });
   });
 
   it("is draining when Serve stops it, whatever its lease says", () => {
@@ -67,6 +77,51 @@ describe("what is observed", () => {
 
   it("leaves out what is not of this organism", () => {
     expect(observe("other", [served()], registry(true))).toEqual([]);
+  });
+});
+
+// It read "Failed to set up runtime environment." The cause is in the last line of a traceback within a traceback, of a class
+// that is called neither Error nor Exception; and no deploy of the same code makes it good, since Ray has a package by that name.
+describe("a package that cannot be unpacked", () => {
+  const message = (last: string) =>
+    [
+      "Runtime env setup for app 'dev.ml@1.3' failed:",
+      "Traceback (most recent call last):",
+      '  File "worker.py", line 1055, in get_objects',
+      "    raise value",
+      "ray.exceptions.RuntimeEnvSetupError: Failed to set up runtime environment.",
+      "[Node 10.0.0.2] Traceback (most recent call last):",
+      '  File "packaging.py", line 1161, in unzip_package',
+      '    with ZipFile(str(package_path), "r") as zip_ref:',
+      last,
+      "",
+    ].join("\n");
+  const failureOf = (contracts: object[], last: string) => {
+    const config = {
+      ...served().config,
+      runtime_env: { working_dir: "gcs://_ray_pkg_1.zip" },
+      args: { spec: { name: "ml", services: ["ml"], contracts } },
+    };
+    const failed = served({ status: "DEPLOY_FAILED", replicas: [], config, message: message(last) });
+    return observe("dev", [failed], registry(false, []))[0]?.failure;
+  };
+
+  it("is named, with what is wrong and what to do", () => {
+    expect(failureOf([], "zipfile.BadZipFile: File is not a zip file")).toBe(
+      "its package gcs://_ray_pkg_1.zip is damaged on the cluster (File is not a zip file); Ray drops it ten minutes after its last use: seedcore down, and after that time seedcore up",
+    );
+    expect(
+      failureOf(
+        [{ name: "shop", summary: "", state: "none", procedures: {} }],
+        "zlib.error: Error -3 while decompressing data: invalid code lengths set",
+      ),
+    ).toBe(
+      "its package gcs://_ray_pkg_1.zip is damaged on the cluster (Error -3 while decompressing data: invalid code lengths set); changed code is another package: change something and deploy it again: seedcore deploy FOLDER",
+    );
+  });
+
+  it("is not damaged where the node has no room for it", () => {
+    expect(failureOf([], "OSError: [Errno 28] No space left on device")).toBe("[Errno 28] No space left on device");
   });
 });
 

@@ -3,7 +3,8 @@ import type { DesiredHost } from "../desired-state.ts";
 import { type HostStatus, type ReplicaState, type ReplicaStatus, toRolloutStatus } from "../engine.ts";
 import { HostSpec } from "../host-spec.ts";
 import type { ApplicationConfig } from "../../ray/rest/serve-details.ts";
-import { fromApplicationName } from "./application-name.ts";
+import { type ApplicationName, depositKey, fromApplicationName } from "./application-name.ts";
+import { damageOf } from "./damaged-package.ts";
 import type { Deployed } from "./plan.ts";
 import type { Lease, RegistryStatus } from "./registry.ts";
 import type { RestartCounter } from "./restart-counter.ts";
@@ -24,6 +25,8 @@ export interface ObservedReplica {
 export interface Observed extends Deployed {
   readonly version: string;
   readonly config: ApplicationConfig;
+  /** As Serve says. */
+  readonly status: string;
   readonly replicas: readonly ObservedReplica[];
   /** Serve is deleting it. */
   readonly isLeaving: boolean;
@@ -44,18 +47,20 @@ export function observe(
     if (name === undefined) return [];
     const replicas = application.replicas.map((served) => {
       const lease = leases.find(({ serve }) => serve.app === application.name && serve.replica === served.id);
-      return toReplica(name.host, served, lease, { listed, deployedAtMs: application.deployedAtMs });
+      const known = { listed, deployedAtMs: application.deployedAtMs, message: firstUsefulLine(application.message) };
+      return toReplica(name.host, served, lease, known);
     });
     return [
       {
         ...name,
         name: application.name,
         config: application.config,
+        status: application.status,
         targetReplicas: application.targetReplicas,
         readyReplicas: replicas.filter(({ kind }) => kind === "ready").length,
         replicas,
         isLeaving: application.status === "DELETING",
-        failure: firstUsefulLine(application.message),
+        failure: damageOf(application) ?? firstUsefulLine(application.message),
         deployedAtMs: application.deployedAtMs,
       },
     ];
@@ -79,16 +84,24 @@ interface Known {
   readonly listed: ReadonlySet<string>;
   /** Since when a replica without a lease may have been there. */
   readonly deployedAtMs: number;
+  /** What Serve says of the application. */
+  readonly message: string | undefined;
 }
 
-function toState(served: ServedReplica, lease: Lease | undefined, { listed, deployedAtMs }: Known): ReplicaState {
+function toState(
+  served: ServedReplica,
+  lease: Lease | undefined,
+  { listed, deployedAtMs, message }: Known,
+): ReplicaState {
   const sinceMs = lease?.state.sinceMs ?? deployedAtMs;
   if (served.state === "STOPPING" || lease?.state.kind === "draining") return { kind: "draining", sinceMs };
   const address = lease?.replica.address;
   if (lease !== undefined && listed.has(lease.replica.id) && typeof address === "string") {
     return { kind: "ready", sinceMs, address };
   }
-  return { kind: "starting", sinceMs };
+  // Before its process runs only Serve can tell what is in the way, such as a node that is full.
+  const reason = lease === undefined ? (message ?? "Serve has not started its process yet") : lease.state.reason;
+  return { kind: "starting", sinceMs, ...(reason === undefined ? {} : { reason }) };
 }
 
 /**
@@ -107,12 +120,23 @@ export function firstUsefulLine(message: string): string | undefined {
   return useful?.replace(/^((\w+\.)*\w*(Error|Exception)(\([^)]*\))?:\s*)+/, "");
 }
 
+/** An application that cannot get a replica, because the cluster no longer has its code. */
+export interface Codeless extends ApplicationName {
+  readonly sinceMs: number;
+  readonly reason: string;
+}
+
+export interface HostView {
+  readonly wanted: readonly DesiredHost[];
+  readonly observed: readonly Observed[];
+  readonly codeless: readonly Codeless[];
+  readonly restarts: RestartCounter;
+}
+
 /** One host's status; undefined when nothing of it is wanted or left. */
 export function observedStatus(
   name: string,
-  wanted: readonly DesiredHost[],
-  observed: readonly Observed[],
-  restarts: RestartCounter,
+  { wanted, observed, codeless, restarts }: HostView,
 ): HostStatus | undefined {
   const desired = wanted.find(({ spec }) => spec.name === name);
   const own = observed.filter(({ host }) => host === name);
@@ -134,6 +158,13 @@ export function observedStatus(
     const state: ReplicaState = { kind: "backoff", sinceMs: deployedAtMs, reason: failure };
     return [{ id: application.name, pid: undefined, node: undefined, version, generation, restarts: 0, state }];
   });
+  const missing = codeless
+    .filter(({ host }) => host === name)
+    .map(({ sinceMs, reason, ...one }): ReplicaStatus => {
+      const state: ReplicaState = { kind: "backoff", sinceMs, reason };
+      const { version, generation } = one;
+      return { id: depositKey(one), pid: undefined, node: undefined, version, generation, restarts: 0, state };
+    });
   const rollout = desired?.rollout && toRolloutStatus(desired.rollout);
-  return { spec, generation: desired?.generation ?? 0, replicas, rollout };
+  return { spec, generation: desired?.generation ?? 0, replicas: [...replicas, ...missing], rollout };
 }

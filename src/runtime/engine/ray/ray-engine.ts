@@ -11,13 +11,15 @@ import {
   generationsOf,
   weightOf,
 } from "../desired-state.ts";
-import type { Engine, EngineStatus } from "../engine.ts";
+import type { ClusterApplication, Engine, EngineStatus } from "../engine.ts";
 import { HostSpec, type HostSpecInput, isOwnHost } from "../host-spec.ts";
 import { createObservers } from "../observers.ts";
 import { returned } from "../rollout.ts";
 import { createRolloutDriver, type GenerationView, LOOK_MS } from "../rollout-driver.ts";
-import { type ApplicationOptions, depositKey, routeOf, toApplicationConfig } from "./application.ts";
-import { observe, type Observed, observedStatus } from "./observation.ts";
+import { depositKey } from "./application-name.ts";
+import { type ApplicationOptions, routeOf, toApplicationConfig } from "./application.ts";
+import { createCodeKeeper } from "./code-keeper.ts";
+import { type Codeless, observe, type Observed, observedStatus } from "./observation.ts";
 import { plan } from "./plan.ts";
 import type { HostDeposit, Registry, RegistryStatus } from "./registry.ts";
 import { RestartCounter } from "./restart-counter.ts";
@@ -45,10 +47,12 @@ export interface RayEngineOptions extends ApplicationOptions {
 }
 
 export interface RayEngine extends Engine {
-  /** Begins to reconcile. Resolves when the registry has answered. */
+  /** Begins to reconcile. Resolves when the registry has answered. Does nothing once it is detached. */
   start(): Promise<void>;
   /** Calls `listener` after each look at the cluster. */
   onStatus(listener: (status: EngineStatus) => void): void;
+  /** What Serve has of the organism, as it was at the last look. */
+  applications(): readonly ClusterApplication[];
   /** Gives every host a new token. */
   renewTokens(): Promise<void>;
   /** Ends this process's part; what runs on the cluster goes on. */
@@ -59,6 +63,8 @@ export interface RayEngine extends Engine {
 const OWN = { dataDir: "", databaseUrl: "", config: {}, engine: { kind: "ray", hosts: [] } } as const;
 const LISTEN_MS = 20_000;
 const RETRY_MS = 500;
+/** Ray keeps a package that nobody uses for ten minutes. */
+const KEEP_MS = 240_000;
 const NOTHING_YET: Topology = { version: -1, epoch: "", state: "settling", replicas: [] };
 
 export async function createRayEngine(options: RayEngineOptions): Promise<RayEngine> {
@@ -68,6 +74,8 @@ export async function createRayEngine(options: RayEngineOptions): Promise<RayEng
   const observers = createObservers(clock);
   const ended = new AbortController();
   const restarts = new RestartCounter();
+  const code = createCodeKeeper({ serve, clock, log });
+  const keepPackages = () => code.keep(wanted);
   let topology = await registry.listen(NOTHING_YET, 0, ended.signal);
   let wanted: readonly DesiredHost[] = [];
   let observed: readonly Observed[] = [];
@@ -76,16 +84,24 @@ export async function createRayEngine(options: RayEngineOptions): Promise<RayEng
 
   function status(): EngineStatus {
     const names = new Set([...wanted.map(({ spec }) => spec.name), ...observed.map(({ host }) => host)]);
-    const hosts = [...names].map((name) => observedStatus(name, wanted, observed, restarts));
+    const hosts = [...names].map((name) =>
+      observedStatus(name, { wanted, observed, codeless: code.missing(), restarts }),
+    );
     return { kind: "ray", hosts: hosts.filter((host) => host !== undefined) };
   }
 
+  function codelessOf(host: string, generation: number): Codeless | undefined {
+    return code.missing().find((one) => one.host === host && one.generation === generation);
+  }
+
   function differences(): string[] {
-    const found: string[] = [];
+    // Of two generations of a host it is the same sentence.
+    const found = [...new Set(code.missing().map(({ host, reason }) => `${host} cannot start: ${reason}`))];
     if (topology.state === "settling" && wanted.some(({ spec }) => spec.replicas > 0)) {
       found.push("the registry waits for the replicas to report");
     }
     for (const { spec, generation } of wanted.flatMap(generationsOf)) {
+      if (codelessOf(spec.name, generation) !== undefined) continue;
       const present = observed.find((one) => one.host === spec.name && one.generation === generation);
       if (present === undefined) {
         if (spec.replicas > 0) found.push(`${spec.name} is not deployed yet`);
@@ -114,15 +130,15 @@ export async function createRayEngine(options: RayEngineOptions): Promise<RayEng
     take(applications, leases);
     if (stopping || leases.isDown) return false;
     await forget(before.filter((one) => !observed.some(({ name }) => name === one.name)));
-    const next = plan(
-      wanted,
-      observed.filter(({ isLeaving }) => !isLeaving),
-    );
+    const deployed = observed.filter(({ isLeaving }) => !isLeaving);
+    const next = await code.cleared(plan(wanted, deployed), wanted);
+    const isSettled = leases.topology.state === "settled";
+    const isWanted = ({ host }: Observed) => wanted.some(({ spec }) => spec.name === host);
     // While leases are coming back, one that serves may look as if it did not.
-    const stop = leases.topology.state === "settled" || topology.replicas.length === 0 ? next.stop : [];
+    const stop = isSettled ? next.stop : next.stop.filter((one) => !isWanted(one));
     const keep = observed.filter((one) => !one.isLeaving && !stop.includes(one));
     await weigh(keep, leases);
-    const routes = routesOf(keep);
+    const routes = routesOf(keep, isSettled);
     const add = next.start.map((host) => {
       const { name } = host.spec;
       // Beside one that serves it gets the route when it serves, too.
@@ -170,16 +186,15 @@ export async function createRayEngine(options: RayEngineOptions): Promise<RayEng
 
   function view({ spec, generation }: DesiredGeneration): GenerationView {
     const application = observed.find((one) => one.host === spec.name && one.generation === generation);
-    if (application === undefined) return { replicas: [], isReady: spec.replicas === 0, failure: undefined };
+    // Nothing will come of waiting for it.
+    const missingCode = codelessOf(spec.name, generation)?.reason;
+    if (application === undefined) return { replicas: [], isReady: spec.replicas === 0, failure: missingCode };
     const { name, replicas, failure } = application;
     const serving = replicas.flatMap(({ id, state }) => (state.kind === "ready" ? { id, address: state.address } : []));
     const wasLost = replicas.some(({ servedId }) => restarts.of(name, servedId) > 0);
     const isGivenUp = replicas.length === 0 && failure !== undefined;
-    return {
-      replicas: serving,
-      isReady: serving.length >= spec.replicas,
-      failure: wasLost || isGivenUp ? (failure ?? "a replica ended and was started again") : undefined,
-    };
+    const ended = wasLost || isGivenUp ? (failure ?? "a replica ended and was started again") : undefined;
+    return { replicas: serving, isReady: serving.length >= spec.replicas, failure: missingCode ?? ended };
   }
 
   const rollouts = createRolloutDriver({ clock, log, desired, view, mintToken: options.mintToken });
@@ -193,17 +208,19 @@ export async function createRayEngine(options: RayEngineOptions): Promise<RayEng
 
   /**
    * By application, its route: the newest of each host that serves has it, else the newest. That of a rollout gets it when
-   * the rollout has finished: a route cannot be shared.
+   * the rollout has finished: a route cannot be shared. While nobody knows who serves, it stays where it is.
    */
-  function routesOf(kept: readonly Observed[]): Map<string, string | null> {
+  function routesOf(kept: readonly Observed[], isSettled: boolean): Map<string, string | null> {
     const routes = new Map<string, string | null>(kept.map(({ name }) => [name, null]));
     for (const host of new Set(kept.map((one) => one.host))) {
       const present = wanted.find(({ spec }) => spec.name === host)?.generation ?? Number.POSITIVE_INFINITY;
       const newest = kept
         .filter((one) => one.host === host)
         .sort((a, b) => Number(a.generation > present) - Number(b.generation > present) || b.generation - a.generation);
-      const holder = newest.find(({ readyReplicas }) => readyReplicas > 0) ?? newest[0];
-      if (holder !== undefined) routes.set(holder.name, routeOf(namespace, host, options.defaultNamespace));
+      const route = routeOf(namespace, host, options.defaultNamespace);
+      const held = isSettled ? undefined : newest.find(({ config }) => config.route_prefix === route);
+      const holder = held ?? newest.find(({ readyReplicas }) => readyReplicas > 0) ?? newest[0];
+      if (holder !== undefined) routes.set(holder.name, route);
     }
     return routes;
   }
@@ -288,10 +305,10 @@ export async function createRayEngine(options: RayEngineOptions): Promise<RayEng
   }
 
   const loops: Promise<void>[] = [];
-  let stopRollouts = () => {};
+  const stops: (() => void)[] = [];
   async function detach(): Promise<void> {
     ended.abort(new ServiceError("CANCELLED", "The engine was detached."));
-    stopRollouts();
+    for (const stop of stops) stop();
     rollouts.close();
     wake();
     await Promise.allSettled(loops);
@@ -306,10 +323,15 @@ export async function createRayEngine(options: RayEngineOptions): Promise<RayEng
       },
     },
     status,
+    applications: () =>
+      observed.map(({ name, status: state, config }) => ({ name, state, route: config.route_prefix ?? null })),
     async start() {
-      await look();
+      if (!ended.signal.aborted) await look();
+      if (ended.signal.aborted) return;
       loops.push(keepLooking(), follow(), followDesired());
-      if (options.drivesRollouts !== false) stopRollouts = every(clock, LOOK_MS, lookAtRollouts);
+      stops.push(every(clock, KEEP_MS, keepPackages));
+      if (options.drivesRollouts !== false) stops.push(every(clock, LOOK_MS, lookAtRollouts));
+      await keepPackages();
     },
     async deploy(input: HostSpecInput) {
       const spec = HostSpec.safeParse(input);
@@ -373,7 +395,9 @@ export async function createRayEngine(options: RayEngineOptions): Promise<RayEng
 }
 
 function missing({ host, replicas, readyReplicas, failure }: Observed, wantedReplicas: number): string {
-  const doing = replicas.map(({ kind }) => kind).filter((kind) => kind !== "ready");
+  const doing = replicas
+    .filter(({ kind }) => kind !== "ready")
+    .map(({ state }) => (state.kind === "starting" && state.reason ? `starting (${state.reason})` : state.kind));
   const state = doing.length > 0 ? [...new Set(doing)].join(" and ") : "starting";
   const count = wantedReplicas === 1 ? "" : `, ${readyReplicas} of ${wantedReplicas} ready`;
   return `${host} is ${state}${count}${failure === undefined ? "" : `, because ${failure}`}`;

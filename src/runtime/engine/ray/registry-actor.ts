@@ -16,6 +16,7 @@ export async function createRegistryActor(ray: Ray, namespace: string): Promise<
     namespace,
     lifetime: "detached",
     getIfExists: true,
+    // However often it is killed: nothing starts again without it, and its memory comes back with the next heartbeats.
     maxRestarts: -1,
     maxConcurrency: MAX_CONCURRENCY,
     numCpus: 0,

@@ -46,9 +46,18 @@ export interface DepositPatch {
   readonly databaseUrl?: string;
   readonly publicKey?: webcrypto.JsonWebKey;
   readonly config?: Readonly<Record<string, unknown>>;
+  readonly listening?: Listening;
   readonly engine?: EngineStatus;
   /** By application key; null forgets it. */
   readonly hosts?: Readonly<Record<string, HostDeposit | null>>;
+}
+
+/** Where hosts listen, from their next start on. */
+export interface Listening {
+  /** One that stands for all of the node's; its own address when absent. */
+  readonly bindAddress?: string;
+  /** First and last port of hosts without a fixed one; any free port when absent. */
+  readonly portRange?: readonly [number, number];
 }
 
 export interface HostDeposit {

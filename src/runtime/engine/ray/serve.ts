@@ -1,6 +1,7 @@
 /** What the engine needs of Ray Serve: to see the organism's applications, to change them in one step, and to scale one. */
 import type { Clock } from "#core/clock.ts";
 import { changeServeApplications, type ServeLock } from "../../ray/rest/serve-applications.ts";
+import { pinPackage } from "../../ray/rest/packages.ts";
 import { type ApplicationConfig, type ApplicationDetails, readServe } from "../../ray/rest/serve-details.ts";
 import { scaleDeployment } from "../../ray/rest/serve-scaler.ts";
 import type { RayRest } from "../../ray/rest/transport.ts";
@@ -39,6 +40,8 @@ export interface Serve {
   change(step: ServeStep): Promise<void>;
   /** Sets how many replicas an application runs. */
   scale(application: string, replicas: number): Promise<void>;
+  /** Keeps a package for ten minutes more, for Ray drops what nobody uses. Whether the cluster still has it. */
+  keep(packageUri: string): Promise<boolean>;
 }
 
 export interface ServeDeps {
@@ -47,6 +50,8 @@ export interface ServeDeps {
   readonly lock: ServeLock;
   readonly clock: Clock;
 }
+
+const GCS = "gcs://";
 
 export function createServe({ rest, namespace, lock, clock }: ServeDeps): Serve {
   const isOurs = (name: string) => fromApplicationName(namespace, name) !== undefined;
@@ -66,6 +71,8 @@ export function createServe({ rest, namespace, lock, clock }: ServeDeps): Serve 
       ]);
     },
     scale: (application, replicas) => scaleDeployment(rest, application, DEPLOYMENT, replicas),
+    // What lies elsewhere is not Ray's to drop.
+    keep: async (uri) => !uri.startsWith(GCS) || pinPackage(rest, uri.slice(GCS.length)),
   };
 }
 

@@ -32,6 +32,7 @@ it("forbids new starts first, and deletes again what came all the same", async (
       present = present.map(({ name }) => application(name, "DELETING"));
     },
     scale: async () => {},
+    keep: async () => true,
   };
   const registry = { deposit: async (patch: DepositPatch) => void steps.push(JSON.stringify(patch)) };
   const clock = createFakeClock();

@@ -5,8 +5,7 @@ import type { Serve } from "./serve.ts";
 
 export interface TakeDownDeps {
   readonly serve: Serve;
-  /** Undefined where it is gone, and with it whoever would start what is stopped. */
-  readonly registry: Pick<Registry, "deposit"> | undefined;
+  readonly registry: Pick<Registry, "deposit">;
   readonly clock: Clock;
 }
 
@@ -19,7 +18,7 @@ const PATIENCE_MS = 330_000;
  * @returns their names
  */
 export async function takeDown({ serve, registry, clock }: TakeDownDeps): Promise<readonly string[]> {
-  await registry?.deposit({ down: true });
+  await registry.deposit({ down: true });
   const names = new Set<string>();
   const giveUpAtMs = clock.monotonic() + PATIENCE_MS;
   while (true) {

@@ -3,7 +3,8 @@ import { ActorHandle, type Methods } from "./actor-handle.ts";
 import { type ImportName, importedActor, splitImportName } from "./code.ts";
 import { EXEC, submitTask } from "./commands.ts";
 import { type ActorOptions, toActorBaseline, toActorOptions } from "./remote-options.ts";
-import type { RemoteCallOptions, Runner } from "./runner.ts";
+import type { RemoteCallOptions } from "./call-time.ts";
+import type { Runner } from "./runner.ts";
 
 /** A Python class that actors are made of. */
 export interface ActorClass<M extends Methods> {
@@ -14,7 +15,7 @@ export interface ActorClass<M extends Methods> {
   create(args: readonly PyValue[], options?: RemoteCallOptions): Promise<ActorHandle<M>>;
 }
 
-/** @throws ServiceError INVALID_INPUT when the name is not `module:name`. */
+/** @internal @throws ServiceError INVALID_INPUT when the name is not `module:name`. */
 export function createActorClass<M extends Methods>(
   runner: Runner,
   name: ImportName,

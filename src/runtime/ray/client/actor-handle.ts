@@ -6,7 +6,8 @@ import { EXEC, submitTask, terminate } from "./commands.ts";
 import type { RequestTime } from "./datapath.ts";
 import { ofLostSession, type ObjectRef } from "./object-ref.ts";
 import type { Claim } from "./references.ts";
-import type { CallTime, MakeTask, RemoteCallOptions, Runner } from "./runner.ts";
+import type { CallTime, RemoteCallOptions } from "./call-time.ts";
+import type { MakeTask, Runner } from "./runner.ts";
 import type { OpenSession } from "./session.ts";
 import { type Arguments, toMethodOptions, type MethodOptions } from "./remote-options.ts";
 
@@ -159,7 +160,7 @@ export class ActorHandle<M extends Methods = AnyMethods> implements RayHandle, D
   }
 }
 
-/** A handle of an actor that is known by its name, which is looked up now. @throws ServiceError NOT_FOUND. */
+/** @internal A handle of an actor that is known by its name, which is looked up now. @throws ServiceError NOT_FOUND. */
 export async function createNamedHandle<M extends Methods>(
   runner: Runner,
   name: ActorName,

@@ -3,25 +3,9 @@ import { ServiceError } from "#core/service-error.ts";
 import { ClusterInfoType_TypeEnum } from "../protocol/ray-client_pb.js";
 import { callInSession } from "./commands.ts";
 import type { RequestTime } from "./datapath.ts";
+import type { RayNode, RayResources } from "./cluster-view.ts";
 import type { DriverCalls } from "./driver-calls.ts";
 import type { OpenSession } from "./session.ts";
-
-/** A machine of the cluster, or one that was. */
-export interface RayNode {
-  readonly id: string;
-  readonly alive: boolean;
-  readonly address: string;
-  readonly hostname: string;
-  /** What the node brings: `CPU`, `memory` in bytes, custom ones. */
-  readonly resources: Readonly<Record<string, number>>;
-  readonly labels: Readonly<Record<string, string>>;
-}
-
-/** Resources of all nodes together. */
-export interface RayResources {
-  readonly total: Readonly<Record<string, number>>;
-  readonly available: Readonly<Record<string, number>>;
-}
 
 const Nodes = z.array(
   z.object({

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { CallTime } from "./runner.ts";
+import type { CallTime } from "./call-time.ts";
 import { type DriverCalls, type DriverClient, ping } from "./driver-calls.ts";
 import type { CallOptions } from "@connectrpc/connect";
 import type { Started } from "#core/error-codes.ts";

@@ -1,8 +1,6 @@
 import type { CallOptions } from "@connectrpc/connect";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ServiceError } from "#core/service-error.ts";
-import { decodePickle } from "../pickle/decode-pickle.ts";
-import { encodePickle } from "../pickle/encode-pickle.ts";
 import { PythonError } from "../pickle/python-error.ts";
 import type { RayHandle, RayReference } from "../pickle/ray-reference.ts";
 import type { PyValue } from "../pickle/values.ts";
@@ -15,8 +13,9 @@ import {
 import { toChunks } from "./chunks.ts";
 import type { RequestTime } from "./datapath.ts";
 import type { DriverCalls, DriverClient } from "./driver-calls.ts";
-import { fromRefusal, fromTaskFailure, isFailure } from "./python-failure.ts";
+import { fromTaskFailure, isFailure } from "./python-failure.ts";
 import type { OpenSession } from "./session.ts";
+import { fromPickle, fromRefusalPickle, toPickle } from "./wire-pickle.ts";
 
 export const EXEC = ClientTask_RemoteExecType;
 
@@ -51,33 +50,37 @@ export async function putPickle(
   };
   const forget = (late: { readonly id: Uint8Array }) => dropReference(session, late.id);
   const answer = await datapath.askInChunks(what, bodies(), "put", time, forget);
-  if (!answer.valid) throw fromRefusal(decodePickle(answer.error), what);
+  if (!answer.valid) throw fromRefusalPickle(what, answer.error);
   return answer.id;
 }
 
-/** Hands a task to Ray: the id of its result, or of the actor. */
+/**
+ * Hands a task to Ray: the id of its result, or of the actor. `onLate` gets the id that comes after the caller gave up;
+ * without it Ray only forgets what it stands for.
+ */
 export async function submitTask(
   session: OpenSession,
   what: string,
   task: TaskSpec,
   time: RequestTime,
+  onLate: (id: Uint8Array) => void = (id) => dropReference(session, id),
 ): Promise<Uint8Array> {
   const { datapath } = session;
   const { data, options, baselineOptions, ...rest } = task;
   const common: MessageInitShape<typeof ClientTaskSchema> = {
     ...rest,
     clientId: datapath.clientId,
-    ...(options === undefined ? {} : { options: { pickledOptions: encodePickle(options) } }),
-    ...(baselineOptions === undefined ? {} : { baselineOptions: { pickledOptions: encodePickle(baselineOptions) } }),
+    ...(options === undefined ? {} : { options: { pickledOptions: toPickle(options) } }),
+    ...(baselineOptions === undefined ? {} : { baselineOptions: { pickledOptions: toPickle(baselineOptions) } }),
   };
   const bodies = function* () {
     for (const chunk of toChunks(data)) yield { case: "task", value: { ...common, ...chunk } } as const;
   };
-  const forget = ({ returnIds }: ClientTaskTicket) => {
-    for (const id of returnIds) dropReference(session, id);
+  const late = ({ returnIds }: ClientTaskTicket) => {
+    for (const id of returnIds) onLate(id);
   };
-  const { valid, error, returnIds } = await datapath.askInChunks(what, bodies(), "taskTicket", time, forget);
-  if (!valid) throw fromRefusal(decodePickle(error), what);
+  const { valid, error, returnIds } = await datapath.askInChunks(what, bodies(), "taskTicket", time, late);
+  if (!valid) throw fromRefusalPickle(what, error);
   const [id] = returnIds;
   if (id === undefined) throw new ServiceError("BAD_OUTPUT", `Ray gave no id for ${what}.`);
   return id;
@@ -92,8 +95,8 @@ export async function fetchValue(
   time: RequestTime,
 ): Promise<PyValue> {
   const { valid, error, data } = await datapath.fetch(what, id, time);
-  if (!valid) throw fromRefusal(decodePickle(error), what);
-  const value = decodePickle(data, { handleOf: toHandle });
+  if (!valid) throw fromRefusalPickle(what, error);
+  const value = fromPickle(what, data, toHandle);
   if (value instanceof PythonError && isFailure(value)) throw fromTaskFailure(value, what);
   return value;
 }

@@ -1,5 +1,5 @@
-import { encodePickle } from "../pickle/encode-pickle.ts";
 import { PyCall, type PyDict, PyGlobal } from "../pickle/values.ts";
+import { toPickle } from "./wire-pickle.ts";
 
 /**
  * The pickled `JobConfig` of a session with a runtime environment of its own. Unlike the same in `ray.init`'s arguments
@@ -7,7 +7,7 @@ import { PyCall, type PyDict, PyGlobal } from "../pickle/values.ts";
  */
 export function toJobConfig(namespace: string, runtimeEnv: PyDict): Uint8Array {
   const isClientJob = true;
-  return encodePickle(
+  return toPickle(
     new PyCall(new PyGlobal("ray.job_config", "JobConfig"), [null, null, runtimeEnv, isClientJob, {}, namespace]),
   );
 }

@@ -1,26 +1,15 @@
 import { ServiceError } from "#core/service-error.ts";
 import type { RayHandle, RayReference } from "../pickle/ray-reference.ts";
 import { type PyCall, PyTuple, type PyValue } from "../pickle/values.ts";
-import { encodePickle } from "../pickle/encode-pickle.ts";
 import { ActorHandle, UnresolvedActor } from "./actor-handle.ts";
+import type { CallTime } from "./call-time.ts";
 import { fetchValue, putPickle, submitTask, type TaskSpec, terminate } from "./commands.ts";
 import type { RequestTime } from "./datapath.ts";
 import type { DriverCalls } from "./driver-calls.ts";
 import { ObjectRef } from "./object-ref.ts";
 import type { OpenSession, Session } from "./session.ts";
 import { waitWithin } from "./wait-within.ts";
-
-/** How long a call may take. */
-export interface CallTime {
-  /** Default: the client's. */
-  readonly deadlineMs?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Named arguments of Python and the time of one call. */
-export interface RemoteCallOptions extends CallTime {
-  readonly kwargs?: Readonly<Record<string, PyValue>>;
-}
+import { toPickle } from "./wire-pickle.ts";
 
 /** Makes the task of a call in the session that it will run in. */
 export type MakeTask = (session: OpenSession, time: RequestTime) => Promise<TaskSpec>;
@@ -70,11 +59,6 @@ export function createRunner(
     signal,
   });
 
-  const start = async (what: string, time: RequestTime, make: MakeTask) => {
-    const open = await session.use(time);
-    return { open, id: await submitTask(open, what, await make(open, time), time) };
-  };
-
   const toHandle =
     (open: OpenSession) =>
     (reference: RayReference): RayHandle => {
@@ -86,6 +70,20 @@ export function createRunner(
   const stop = (open: OpenSession, id: Uint8Array, how: { force: boolean; recursive: boolean }, time: RequestTime) =>
     terminate(calls, open, "cancelling a task", { case: "taskObject", value: { id, ...how } }, time);
 
+  /** Stops a task that nobody waits for any more. Ray must still know it when it is told to stop it, so `ref` goes after that. */
+  const abandon = (open: OpenSession, id: Uint8Array, ref = new ObjectRef(open, id)) => {
+    const time = toRequestTime({ deadlineMs: CANCEL_DEADLINE_MS });
+    stop(open, id, { force: false, recursive: true }, time)
+      .catch(() => {})
+      .finally(() => ref.release());
+  };
+
+  const start = async (what: string, time: RequestTime, make: MakeTask) => {
+    const open = await session.use(time);
+    const id = await submitTask(open, what, await make(open, time), time, (late) => abandon(open, late));
+    return { open, id, ref: new ObjectRef(open, id) };
+  };
+
   const runner: Runner = {
     session,
     calls,
@@ -93,25 +91,19 @@ export function createRunner(
     toRequestTime,
 
     async start(what, options, make) {
-      const { open, id } = await start(what, toRequestTime(options), make);
-      return new ObjectRef(open, id);
+      return (await start(what, toRequestTime(options), make)).ref;
     },
 
     async call(what, options, make) {
       const time = toRequestTime(options);
-      const { open, id } = await start(what, time, make);
-      const ref = new ObjectRef(open, id);
+      const { open, id, ref } = await start(what, time, make);
       try {
         const value = await fetchValue(open, what, id, toHandle(open), time);
         ref.release();
         return value;
       } catch (error) {
-        const cancelTime = toRequestTime({ deadlineMs: CANCEL_DEADLINE_MS });
-        const stopped = isGivenUp(error) ? stop(open, id, { force: false, recursive: true }, cancelTime) : undefined;
-        // Ray must still know the task when it is told to stop it.
-        Promise.resolve(stopped)
-          .catch(() => {})
-          .finally(() => ref.release());
+        if (isGivenUp(error)) abandon(open, id, ref);
+        else ref.release();
         throw error;
       }
     },
@@ -133,7 +125,7 @@ export function createRunner(
     async encode(open, value, time) {
       for (;;) {
         try {
-          return encodePickle(value);
+          return toPickle(value);
         } catch (error) {
           if (!(error instanceof UnresolvedActor)) throw error;
           await error.handle.idIn(open, time);
@@ -144,7 +136,7 @@ export function createRunner(
     codeId(open, name, code, time) {
       const what = `sending ${name}`;
       // Shared by all who wait for it, so not ended by the first of them.
-      const put = () => putPickle(open, what, encodePickle(code()), toRequestTime({}));
+      const put = () => putPickle(open, what, toPickle(code()), toRequestTime({}));
       return waitWithin(clock, what, time, once(open.codeIds, name, put));
     },
   };

@@ -3,7 +3,8 @@ import { type ImportName, importedTask, splitImportName } from "./code.ts";
 import { EXEC } from "./commands.ts";
 import type { ObjectRef } from "./object-ref.ts";
 import { type Arguments, type TaskOptions, toTaskOptions } from "./remote-options.ts";
-import type { MakeTask, RemoteCallOptions, Runner } from "./runner.ts";
+import type { RemoteCallOptions } from "./call-time.ts";
+import type { MakeTask, Runner } from "./runner.ts";
 
 type Parameters<F> = F extends (...args: infer A) => unknown ? A : never;
 type Result<F> = F extends (...args: never) => infer R ? Awaited<R> : never;
@@ -16,7 +17,7 @@ export interface Task<F> {
   start(args: Arguments<Parameters<F>>, options?: RemoteCallOptions): Promise<ObjectRef<Result<F>>>;
 }
 
-/** @throws ServiceError INVALID_INPUT when the name is not `module:name`. */
+/** @internal @throws ServiceError INVALID_INPUT when the name is not `module:name`. */
 export function createTask<F>(runner: Runner, name: ImportName, options: TaskOptions): Task<F> {
   const path = splitImportName(name);
   const pickled = toTaskOptions(name, options);

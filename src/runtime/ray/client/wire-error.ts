@@ -1,8 +1,13 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { ErrorCode, Started } from "#core/error-codes.ts";
 import { isServiceError, ServiceError } from "#core/service-error.ts";
-import { decodePickle } from "../pickle/decode-pickle.ts";
-import { fromRefusal } from "./python-failure.ts";
+import { fromRefusalPickle } from "./wire-pickle.ts";
+
+/**
+ * Ray sends its exceptions pickled, in the text of ABORTED. The transport gives the same code to a connection that was reset,
+ * with Node's words for it, which do not begin so.
+ */
+const PICKLE_BEGINS = 0x80;
 
 /** How the end of a session's stream reads to those who wait on it. */
 export function fromStreamError(error: unknown): ServiceError {
@@ -22,6 +27,8 @@ export function fromWireError(error: unknown, what: string, started: Started): S
   const failed = (code: ErrorCode, message: string, certainly: Started = started) =>
     new ServiceError(code, message, { cause, started: certainly });
   const text = cause.rawMessage;
+  const exception = cause.code === Code.Aborted ? Buffer.from(text, "base64") : undefined;
+  if (exception?.[0] === PICKLE_BEGINS) return fromRefusalPickle(what, exception);
   switch (cause.code) {
     case Code.Unauthenticated:
     case Code.PermissionDenied:
@@ -34,9 +41,6 @@ export function fromWireError(error: unknown, what: string, started: Started): S
       return failed("DEADLINE", `Ray did not answer in time: ${what}.`);
     case Code.ResourceExhausted:
       return failed("OVERLOADED", `Ray has no room for ${what}: ${text}.`);
-    // The one code that gRPC itself never uses: Ray's exception is in the text, pickled.
-    case Code.Aborted:
-      return fromRefusal(decodePickle(Buffer.from(text, "base64")), what);
     default:
       return failed(
         started === "no" ? "UNAVAILABLE" : "CONNECTION_LOST",

@@ -2,11 +2,6 @@
 
 This module holds nothing of SeedCore but its hosting. It needs the standard library and what ``ray[serve]`` brings.
 
-Metrics
-=======
-Every ten seconds what a host says at ``GET /-/metrics`` goes into Ray's own metrics, with labels for namespace and
-version: counters, gauges, and the sum and the count of each histogram.
-
 Registry
 ========
 ``Registry`` is made a detached async actor by whoever brings the organism up::
@@ -29,7 +24,11 @@ Every argument and every answer is a number or text, text being JSON unless said
                                       "hosts"}; holds no secret
     desired_changed()                 someone wrote desired state: wakes listen_desired
     listen_desired(seen, waitS)       -> {"count"}, as soon as it is another than seen, or after waitS
-    acquire(name, holder, ttlS)       -> {"acquired"}: takes a lock, or extends one's own; a lock ends with its time
+    acquire(name, holder, ttlS)       -> {"acquired"}: takes a lock, or extends one's own; a lock ends with its time.
+                                      "serve" is one lock for all organisms of the cluster, since Serve's PUT takes the
+                                      applications of everybody: the registry that has it holds an actor by the name
+                                      "seedcore-serve-lock" in the namespace "seedcore", until the lock is released or
+                                      its time is over, or the registry ends
     release(name, holder)
     forget()                          deletes what it keeps in Ray's KV, for when the organism is taken down
 
@@ -48,6 +47,8 @@ null for a host to remove it::
 
     {"down"?: true while the organism is taken off the cluster,
      "dataDir", "databaseUrl", "publicKey": JWK, "config": {service: live configuration}, "engine"?: EngineStatus,
+     "listening"?: {"bindAddress"?: where hosts listen; the node's address when absent,
+                    "portRange"?: [first, last], of which each replica takes a free one; any free port when absent},
      "hosts": {"<host>@<version>.<generation>": {"token", "weight"?: 1, "env"?: {name: value},
                                                   "secret"?: what this host alone gets,
                                                   "instead"?: top-level keys that are others for it}}}
@@ -66,8 +67,6 @@ A Serve application of one host at one generation::
              environment belongs into the deposit,
      "deposit": its key among the deposit's "hosts",
      "entry": program of the host, relative to the package, such as "dist/host.js",
-     "bindAddress"?: where the host listens; the node's address when absent,
-     "portRange"?: [first, last], of which each replica takes a free one; any free port when absent,
      "startTimeoutS"?: 30, until it listens,
      "readyTimeoutS"?: 120, from then on until it is ready,
      "registry"?: "seedcore-registry"}
@@ -92,7 +91,15 @@ such a deployment.
 
 The other way, from a Python deployment::
 
-    serve.get_app_handle("ml@1").call.remote("POST /ml/sources/{source}/points", '{"source": "a", ...}')  -> JSON text
+    handle = serve.get_app_handle("seedcore-dev.ml@0.1.0.1")
+    handle.call.remote("POST /ml/sources/{source}/points", '{"source": "a", ...}')  -> JSON text
+
+The application's name ends with version and generation of the host.
+
+Metrics
+=======
+Every ten seconds what a host says at ``GET /-/metrics`` goes into Ray's own metrics, with labels for namespace and
+version: counters, gauges, and the sum and the count of each histogram.
 """
 
 from __future__ import annotations
@@ -125,6 +132,7 @@ import aiohttp
 import ray
 from prometheus_client.parser import text_string_to_metric_families
 from ray import serve
+from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 from ray.util.metrics import Counter, Gauge
@@ -147,12 +155,15 @@ KV_PREFIX = "seedcore/"
 
 LEASE_S = 5.0
 SWEEP_S = 0.5
-# How long a restarted registry waits for the replicas it knew before it calls its list complete.
+# How long a registry that knows of no replicas waits for more of them before it calls its list complete. For those it
+# knows it waits as long as a lease lasts: a live one is given up no sooner because the registry was away.
 SETTLE_S = 3.0
 # A heartbeat that was under way when its replica left must not bring it back.
 GONE_S = 60.0
 # Whoever has not said by then whose lifeline it is gets no more of our time.
 HELLO_S = 5.0
+# The lock that all organisms of a cluster share.
+SERVE_LOCK = "serve"
 
 
 class Store(Protocol):
@@ -183,6 +194,45 @@ class RayStore:
         _internal_kv_del(KV_PREFIX + key)
 
 
+class Mutex(Protocol):
+    """Excludes the registries of all other organisms of a cluster. Its owner makes one call of it at a time."""
+
+    async def take(self) -> bool: ...
+    async def release(self) -> None: ...
+
+
+class RayMutex:
+    """The registry that has made the actor of this name has it: a cluster makes but one, and it ends with its maker."""
+
+    NAME = "seedcore-serve-lock"
+    NAMESPACE = "seedcore"
+
+    class Token:
+        """Does nothing but exist."""
+
+    def __init__(self) -> None:
+        self._token: ActorHandle[Any] | None = None
+
+    async def take(self) -> bool:
+        if self._token is None:
+            self._token = await asyncio.to_thread(self._make)
+        return self._token is not None
+
+    async def release(self) -> None:
+        token, self._token = self._token, None
+        if token is not None:
+            await asyncio.to_thread(ray.kill, token)
+
+    def _make(self) -> ActorHandle[Any] | None:
+        # A token that died with its worker would free the name while its maker still believes that it has the lock.
+        token: Any = ray.remote(num_cpus=0, max_restarts=-1)(self.Token)
+        try:
+            made: ActorHandle[Any] = token.options(name=self.NAME, namespace=self.NAMESPACE).remote()
+            return made
+        except ValueError:
+            return None
+
+
 @dataclass
 class Lease:
     """What a replica last said of itself, and when."""
@@ -193,6 +243,15 @@ class Lease:
     @property
     def is_ready(self) -> bool:
         return bool(self.content["state"]["kind"] == "ready")
+
+
+@dataclass
+class Lock:
+    """Who has it, and for how long after it was last heard of."""
+
+    holder: str
+    renewed_at: float
+    ttl_s: float
 
 
 class Lifelines:
@@ -243,9 +302,13 @@ class Registry:
         store: Store | None = None,
         clock: Callable[[], float] = time.monotonic,
         find_address: Callable[[], str] = ray.util.get_node_ip_address,
+        mutex: Mutex | None = None,
     ) -> None:
         self._namespace = namespace
         self._store: Store = RayStore() if store is None else store
+        self._mutex: Mutex = RayMutex() if mutex is None else mutex
+        self._mutex_turn = asyncio.Lock()
+        self._releasing: asyncio.Task[None] | None = None
         self._clock = clock
         self._epoch = secrets.token_hex(8)
         self._version = 0
@@ -253,13 +316,13 @@ class Registry:
         self._replicas: list[dict[str, Any]] = []
         self._leases: dict[str, Lease] = {}
         self._gone: dict[str, float] = {}
-        self._locks: dict[str, tuple[str, float]] = {}
+        self._locks: dict[str, Lock] = {}
         # The version of this epoch that each follower has.
         self._acknowledged: dict[str, int] = {}
         self._deposit: dict[str, Any] = self._load("deposit") or {}
         self._revision: int = self._deposit.pop("revision", 0)
         self._awaited: set[str] = set(self._load("members") or [])
-        self._settle_at = clock() + SETTLE_S
+        self._settle_at = clock() + (LEASE_S if self._awaited else SETTLE_S)
         self._desired = 0
         self._bells: dict[str, asyncio.Event] = {}
         self._writing = asyncio.Lock()
@@ -358,16 +421,36 @@ class Registry:
         return json.dumps({"count": self._desired})
 
     async def acquire(self, name: str, holder: str, ttl_s: float) -> str:
-        now = self._clock()
-        present, until = self._locks.get(name, (holder, 0.0))
-        is_free = present == holder or until <= now
+        # Its time is the sweep's to judge, which knows for how long nobody could be heard.
+        is_free = name not in self._locks or self._has(name, holder)
         if is_free:
-            self._locks[name] = (holder, now + ttl_s)
+            self._locks[name] = Lock(holder, self._clock(), ttl_s)
+        if is_free and name == SERVE_LOCK:
+            is_free = False
+            try:
+                async with self._mutex_turn:
+                    is_free = await self._mutex.take()
+                # Its time may have ended meanwhile.
+                is_free = is_free and self._has(name, holder)
+            finally:
+                if not is_free and self._has(name, holder):
+                    del self._locks[name]
         return json.dumps({"acquired": is_free})
 
     async def release(self, name: str, holder: str) -> None:
-        if self._locks.get(name, ("", 0.0))[0] == holder:
+        if self._has(name, holder):
             del self._locks[name]
+            if name == SERVE_LOCK:
+                await self._release_mutex()
+
+    def _has(self, name: str, holder: str) -> bool:
+        return name in self._locks and self._locks[name].holder == holder
+
+    async def _release_mutex(self) -> None:
+        """Lets the other organisms of the cluster have the lock, unless somebody here has taken it again by then."""
+        async with self._mutex_turn:
+            if SERVE_LOCK not in self._locks:
+                await self._mutex.release()
 
     async def forget(self) -> None:
         async with self._writing:
@@ -376,16 +459,21 @@ class Registry:
                 await asyncio.to_thread(self._store.delete, self._key(key))
 
     def sweep(self) -> None:
-        """Drops leases that were not renewed, and settles when it is time."""
+        """Drops leases and locks that were not renewed, and settles when it is time."""
         now = self._clock()
         # When this process itself stood still, heartbeats could not be heard: nobody is late for that.
         stood_still_s = now - self._swept_at - SWEEP_S
         self._swept_at = now
         if stood_still_s > SWEEP_S:
-            for lease in self._leases.values():
-                lease.renewed_at += stood_still_s
+            held: list[Lease | Lock] = [*self._leases.values(), *self._locks.values()]
+            for one in held:
+                one.renewed_at = min(now, one.renewed_at + stood_still_s)
         self._drop([key for key, lease in self._leases.items() if now - lease.renewed_at > LEASE_S])
         self._gone = {key: since for key, since in self._gone.items() if now - since < GONE_S}
+        self._locks = {name: lock for name, lock in self._locks.items() if now - lock.renewed_at < lock.ttl_s}
+        if SERVE_LOCK not in self._locks and (self._releasing is None or self._releasing.done()):
+            # Its holder has died, or gave up while it took it; the other organisms of the cluster wait for it.
+            self._releasing = asyncio.get_running_loop().create_task(self._release_mutex())
         self._publish()
 
     def _end(self, replica_id: str) -> None:
@@ -402,7 +490,7 @@ class Registry:
         if lost and not any(lease.is_ready for lease in self._leases.values()):
             # Everybody at once is more likely the network than the end: nobody shall take an empty list for the truth.
             self._state, self._awaited = "settling", lost
-            self._settle_at = self._clock() + SETTLE_S
+            self._settle_at = self._clock() + LEASE_S
 
     async def _sweep_forever(self) -> None:
         while True:
@@ -492,6 +580,8 @@ MIN_NODE = (22, 19)
 # V8's heap stays below the host's memory limit, which also holds what is outside of the heap.
 HEAP_SHARE = 0.75
 LOG_LINE_BYTES = 64 * 1024
+# Of a line of its log, what is told.
+WORDS_LENGTH = 300
 # Variables of this Python process that mean nothing to Node, or would mean the wrong thing.
 STRIPPED = re.compile(r"^(_*RAY_|PYTHON|VIRTUAL_ENV|CONDA_|LD_PRELOAD$|SERVE_|JEMALLOC|MALLOC_CONF$)")
 
@@ -605,13 +695,18 @@ class HostProcess:
             return self.failure
         if self._complaint is not None:
             return self._complaint
-        errors = [line for line in self._tail if re.match(r"\s*(\w*Error|Error)\b", line)]
-        said = next(iter(errors or self._tail), None)
+        said = self.words()
         code = self.exited.result() if self.exited.done() else None
         if code is None:
             return said or "it said nothing"
         ended = f"it exited with code {code}" if code >= 0 else f"it was ended by signal {-code}"
-        return ended if said is None else f"{said.strip()} ({ended})"
+        return ended if said is None else f"{said} ({ended})"
+
+    def words(self) -> str | None:
+        """The line a person can act on among what it has written: its first error, else the first that is no record."""
+        errors = [line for line in self._tail if re.match(r"\s*(\w*Error|Error)\b", line)]
+        said = self._complaint or next(iter(errors or self._tail), None)
+        return None if said is None else said.strip()[:WORDS_LENGTH]
 
     def _spawn(
         self, command: Sequence[str], environment: Mapping[str, str], tell: int, awaited: int
@@ -1013,6 +1108,8 @@ EXIT_S = 1.5
 HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade host".split()
 )
+# Of a browser, which sends its cookies to every port of a machine: nobody is signed in with a gateway on this way.
+NOT_FOR_GATEWAYS = frozenset(("cookie", "origin"))
 # Serve's own server dates every answer.
 NOT_RETURNED = HOP_BY_HOP | {b"date"}
 
@@ -1055,12 +1152,15 @@ class Shim:
         self._deposit: dict[str, Any] = {}
         self._user_config: dict[str, Any] = {}
         self._topology: dict[str, Any] = {"version": 0, "epoch": "", "state": "settling", "replicas": []}
+        # The same, but complete once it has been.
+        self._known = self._topology
         self._revision = -1
         self._state: dict[str, Any] = {"kind": "starting", "sinceMs": now_ms()}
+        self._bind_address = place.node_ip
         self._address = ""
         self._said_ready = asyncio.Event()
         self._listening = asyncio.Event()
-        self._not_ready: str | None = "it has not said that it is ready"
+        self._not_ready: str | None = "its program has not told what it waits for"
         self._unanswered = 0
         self._is_stopping = False
         self._renew_now = asyncio.Event()
@@ -1075,6 +1175,7 @@ class Shim:
             auto_decompress=False,
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[tracing_what_was_sent()],
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=HEALTH_S),
         )
 
@@ -1098,10 +1199,11 @@ class Shim:
         timeout_s = float(self._args.get("startTimeoutS", 30))
         node = await asyncio.to_thread(find_node, os.environ)
         await self._first_deposit(timeout_s)
-        bind_address = self._args.get("bindAddress") or self._place.node_ip
-        if self._spec["port"] == 0 and self._args.get("portRange"):
-            first, last = self._args["portRange"]
-            self._port = PortLock(first, last, bind_address, self._folder)
+        listening = self._deposit.get("listening", {})
+        self._bind_address = listening.get("bindAddress", self._place.node_ip)
+        if self._spec["port"] == 0 and "portRange" in listening:
+            first, last = listening["portRange"]
+            self._port = PortLock(first, last, self._bind_address, self._folder)
             self._spec["port"] = self._port.port
         await self._door.open()
         heap_mb = int(self._place.memory_mb * HEAP_SHARE)
@@ -1112,13 +1214,15 @@ class Shim:
             self._args["entry"],
         ]
         await self._host.start(command, to_node_environment(os.environ, self._deposit["env"]))
-        self._host.send({"type": "assign", "assignment": self._assignment(bind_address)})
+        self._host.send({"type": "assign", "assignment": self._assignment()})
         self._keep_on(self._renew())
         self._keep_on(self._follow())
-        await self._within(timeout_s, self._listening, lambda: f"it did not listen within {timeout_s} s")
+        await self._within(
+            timeout_s, self._listening, lambda: f"it did not listen within {timeout_s} s: {self._account()}"
+        )
         timeout_s = float(self._args.get("readyTimeoutS", 120))
         await self._within(
-            timeout_s, self._said_ready, lambda: f"it was not ready within {timeout_s} s: {self._not_ready}"
+            timeout_s, self._said_ready, lambda: f"it was not ready within {timeout_s} s: {self._account()}"
         )
         self._keep_on(self._watch())
         self._keep_on(self._measure())
@@ -1178,26 +1282,14 @@ class Shim:
                     return
 
         try:
-            response = await self._http.request(
-                scope["method"],
-                URL(self._address + target.decode("latin-1"), encoded=True),
-                headers=headers,
-                data=body() if has_body else None,
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-                allow_redirects=False,
+            response = await self._request(
+                scope["method"], target.decode("latin-1"), headers, lambda: body() if has_body else None
             )
+        except ConnectionRefusedError as error:
+            return await to_refusal("UNAVAILABLE", 503, str(error), "no")(scope, receive, send)
         except aiohttp.ClientError as error:
-            problem = {
-                "type": "urn:seedcore:error:CONNECTION_LOST",
-                "title": "connection lost",
-                "status": 502,
-                "detail": f"The host of {self._key} did not answer: {error}",
-                "code": "CONNECTION_LOST",
-                "retryable": True,
-                "started": "maybe",
-            }
-            answer = Response(json.dumps(problem), 502, media_type="application/problem+json")
-            return await answer(scope, receive, send)
+            detail = f"{self._key} did not answer: {error}"
+            return await to_refusal("CONNECTION_LOST", 502, detail, "maybe")(scope, receive, send)
         try:
             await send(
                 {
@@ -1218,23 +1310,64 @@ class Shim:
             response.close() if not response.content.at_eof() else response.release()
 
     async def call(self, route: str, body: str) -> str:
-        """Calls a procedure by its method and path template, whose fields are taken out of the JSON object `body`."""
+        """Calls a procedure by its method and path template, whose fields are taken out of the JSON object `body`.
+
+        Raises ConnectionRefusedError when nobody could be reached: then the call has not begun.
+        """
         method, template = route.split(" ", 1)
         fields: dict[str, Any] = json.loads(body)
         path = re.sub(r"\{(\w+)\}", lambda field: quote(str(fields.pop(field[1])), safe=""), template)
         is_query = method in ("GET", "DELETE")
-        async with self._http.request(
-            method,
-            URL(self._address + path, encoded=True).update_query(to_query(fields))
-            if is_query
-            else URL(self._address + path, encoded=True),
-            data=None if is_query else json.dumps(fields),
-            headers={"authorization": f"Bearer {self._deposit['token']}", "content-type": "application/json"},
-        ) as response:
+        target = str(URL(path, encoded=True).update_query(to_query(fields))) if is_query else path
+        data = None if is_query else json.dumps(fields)
+        headers = [("authorization", f"Bearer {self._deposit['token']}"), ("content-type", "application/json")]
+        async with await self._request(method, target, headers, lambda: data) as response:
             text = await response.text()
             if response.status >= 300:
                 raise RuntimeError(f"{route} answered {response.status}: {text}")
             return text
+
+    async def _request(
+        self, method: str, target: str, headers: Sequence[tuple[str, str]], to_body: Callable[[], Any]
+    ) -> aiohttp.ClientResponse:
+        """Asks where somebody listens. Raises ConnectionRefusedError when nobody does: then nothing was sent."""
+        unreached: Exception | None = None
+        for way in self._ways():
+            is_gateway = way != self._address or "gateway" in self._spec["services"]
+            sent = asyncio.Event()
+            try:
+                return await self._http.request(
+                    method,
+                    URL(way + target, encoded=True),
+                    headers=[pair for pair in headers if not (is_gateway and pair[0].lower() in NOT_FOR_GATEWAYS)],
+                    data=to_body(),
+                    skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+                    allow_redirects=False,
+                    trace_request_ctx=sent,
+                )
+            # Only the time to connect is limited.
+            except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
+                # It repeats some requests by itself, once a connection that it had kept was lost.
+                if sent.is_set():
+                    raise
+                unreached = error
+        # Of Python's own, as what calls over a handle need not know this module.
+        raise ConnectionRefusedError(f"{self._key} cannot be reached, and nothing was sent: {unreached}") from unreached
+
+    def _ways(self) -> list[str]:
+        """Where requests of the cluster go, the best first: to the host itself when it is alone.
+
+        Of several each has its shards and its share of the calls, which Serve does not know and a gateway does.
+        """
+        replicas = self._known["replicas"]
+        name, own_id = self._spec["name"], self._place.replica_id
+        gateways = [replica["address"] for replica in replicas if "gateway" in replica["services"]]
+        is_alone = all(replica["host"] != name or replica["id"] == own_id for replica in replicas)
+        if is_alone or not gateways or "gateway" in self._spec["services"]:
+            return [self._address]
+        shared_out = secrets.SystemRandom().sample(gateways, len(gateways))
+        shared_out.sort(key=lambda address: URL(address).host != self._place.node_ip)
+        return [*shared_out, self._address]
 
     # How it starts and ends
 
@@ -1251,7 +1384,7 @@ class Shim:
                 wrong = error
                 await asyncio.sleep(0.3)
 
-    def _assignment(self, bind_address: str) -> dict[str, Any]:
+    def _assignment(self) -> dict[str, Any]:
         deposit = self._deposit
         return {
             "replicaId": self._place.replica_id,
@@ -1259,7 +1392,8 @@ class Shim:
             "namespace": self._args["namespace"],
             "dataDir": deposit["dataDir"],
             "databaseUrl": deposit["databaseUrl"],
-            "bindAddress": bind_address,
+            "bindAddress": self._bind_address,
+            "nodeAddress": self._place.node_ip,
             "publicKey": deposit["publicKey"],
             "token": deposit["token"],
             "config": self._config(),
@@ -1331,13 +1465,15 @@ class Shim:
             self._said_ready.set()
         elif kind == "not-ready":
             self._not_ready = str(message.get("reason"))
+        elif kind == "waiting" and not self._said_ready.is_set():
+            self._not_ready = str(message.get("for"))
         elif kind == "desired-changed":
             self._keep_on(self._tell_desired())
         self._judge()
 
     def _reachable(self, address: str) -> str:
         """The address at which other nodes find a host that listens on all of its own."""
-        if not ipaddress.ip_address(self._args.get("bindAddress") or self._place.node_ip).is_unspecified:
+        if not ipaddress.ip_address(self._bind_address).is_unspecified:
             return address
         ip = self._place.node_ip
         return f"http://{f'[{ip}]' if ':' in ip else ip}:{URL(address).port}"
@@ -1348,16 +1484,22 @@ class Shim:
         if self._is_stopping:
             kind, reason = "draining", None
         elif not self._said_ready.is_set():
-            kind = "starting"
+            kind, reason = "starting", self._account()
         elif reason is not None:
             kind = "not-ready"
         elif self._unanswered > 0:
             kind, reason = "not-ready", "it does not answer its health check"
         if (kind, reason) != (self._state["kind"], self._state.get("reason")):
-            self._state = {"kind": kind, "sinceMs": now_ms()}
+            since_ms = self._state["sinceMs"] if kind == self._state["kind"] else now_ms()
+            self._state = {"kind": kind, "sinceMs": since_ms}
             if reason is not None:
                 self._state["reason"] = reason
             self._renew_now.set()
+
+    def _account(self) -> str:
+        """What it waits for while it starts, and what its program has said."""
+        words = self._host.words()
+        return str(self._not_ready) if words is None else f'{self._not_ready}; it said "{words}"'
 
     def _lease(self) -> dict[str, Any]:
         place = self._place
@@ -1379,6 +1521,8 @@ class Shim:
     async def _renew(self) -> None:
         is_heard = True
         while not self._is_stopping:
+            # While it starts, what it prints is news as well.
+            self._judge()
             self._renew_now.clear()
             try:
                 answer = await asyncio.wait_for(self._registry("renew", json.dumps(self._lease())), 2 * RENEW_S)
@@ -1452,6 +1596,9 @@ class Shim:
         topology = answer["topology"]
         if (topology["epoch"], topology["version"]) != (self._topology["epoch"], self._topology["version"]):
             self._topology = topology
+            # After a restart of the registry leases come back one by one, and each replica would look alone.
+            if topology["state"] == "settled" or self._known["state"] == "settling":
+                self._known = topology
             self._host.send({"type": "topology", "topology": topology})
         self._revision = answer["revision"]
         deposit = answer.get("deposit")
@@ -1483,6 +1630,32 @@ class Shim:
         task.add_done_callback(self._tasks.remove)
 
 
+def tracing_what_was_sent() -> aiohttp.TraceConfig:
+    """Sets the event that a request has as its context once it may have sent something."""
+
+    async def note(session: aiohttp.ClientSession, context: Any, about: object) -> None:  # noqa: ANN401
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx.set()
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_headers_sent.append(note)
+    return tracing
+
+
+def to_refusal(code: str, status: int, detail: str, started: str) -> Response:
+    """An error of the way to a host, as SeedCore's hosts tell theirs."""
+    problem = {
+        "type": f"urn:seedcore:error:{code}",
+        "title": code.lower().replace("_", " "),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "retryable": True,
+        "started": started,
+    }
+    return Response(json.dumps(problem), status, media_type="application/problem+json")
+
+
 def to_host_path(scope: Scope) -> bytes:
     """The path as the host knows it: of the route ``/<namespace>/ml`` its own ``/ml`` is the last part."""
     target: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
@@ -1509,8 +1682,8 @@ def now_ms() -> int:
 # ------------------------------------------------------------------------------------------------------------ on Serve
 
 
-class RayRegistry:
-    """Calls the registry actor; looks it up again when the one it knew is no more."""
+class RegistryActor:
+    """Calls the registry; looks it up again when the one it knew is no more."""
 
     def __init__(self, name: str, namespace: str) -> None:
         self._name = name
@@ -1555,7 +1728,7 @@ class Replica:
             node_ip=ray.util.get_node_ip_address(),  # type: ignore[no-untyped-call]
             memory_mb=int(memory / 2**20) if memory else int(spec["memoryMb"]),
         )
-        registry = RayRegistry(args.get("registry", REGISTRY_NAME), args["namespace"])
+        registry = RegistryActor(args.get("registry", REGISTRY_NAME), args["namespace"])
         metrics = RayMetrics({"namespace": args["namespace"], "version": spec["version"]})
         self._shim = Shim(args, place, registry, self._log, self._exit, tell_metrics=metrics.tell)
         await self._shim.start()

@@ -118,6 +118,14 @@ describe("changing our applications", () => {
     });
   });
 
+  // A head answers as if there were no applications; only the list of actors tells this from a controller out of sight.
+  it.each(["none", "DEAD"] as const)("starts Serve where its controller is %s", async (controller) => {
+    serve.controller = controller;
+    expect(await change(() => [app("ours.a")])).toBeUndefined();
+    expect(serve.puts).toMatchObject([{ applications: [{ name: "ours.a" }] }]);
+    expect(serve.controller).toBe("ALIVE");
+  });
+
   // Deploying the same twice would restart nothing but still disturb every application of the cluster.
   it("does not write what is so already", async () => {
     await otherWriter(app("llm"), app("ours.a"));
@@ -157,6 +165,17 @@ describe("another writer", () => {
     expect(error).toMatchObject({ code: "CONFLICT", started: "yes" });
     expect(String(error)).toContain('"ours.a" was gone');
   });
+});
+
+// Ray answers so for a time-out of its own, too. Taken for the truth, it made us put a list without everybody else's
+// applications, which deletes them.
+it("an answer as if Serve did not run is not believed while its controller does", async () => {
+  await otherWriter(app("llm"));
+  serve.isOutOfSight = true;
+  serve.puts.length = 0;
+  expect(await change(() => [app("ours.a")])).toMatchObject({ code: "UNAVAILABLE" });
+  expect(serve.puts).toEqual([]);
+  expect([...serve.applications.keys()]).toEqual(["llm"]);
 });
 
 it("an application that Serve refuses is told in its words, with nothing changed", async () => {

@@ -1,5 +1,7 @@
 /** What Serve says of itself; the fields we use, everything else is dropped or, where it goes back, kept. */
 import { z } from "zod";
+import { ServiceError } from "#core/service-error.ts";
+import { listState, STATE } from "./state.ts";
 import type { RayRest } from "./transport.ts";
 
 /**
@@ -66,7 +68,28 @@ const Serve = z.object({
 });
 export type ServeDetails = z.output<typeof Serve>;
 
-/** The first one after the head started takes seconds. An empty answer when Serve does not run. */
-export function readServe(rest: RayRest, signal?: AbortSignal): Promise<ServeDetails> {
-  return rest.call({ method: "GET", path: "/api/serve/applications/", schema: Serve, signal, timeoutMs: 30_000 });
+/**
+ * The first one after the head started takes seconds. An empty answer when Serve does not run.
+ * @throws ServiceError UNAVAILABLE when Serve runs and the head could not ask it
+ */
+export async function readServe(rest: RayRest, signal?: AbortSignal): Promise<ServeDetails> {
+  const path = "/api/serve/applications/";
+  const serve = await rest.call({ method: "GET", path, schema: Serve, signal, timeoutMs: 30_000 });
+  if (!serve.controller_info.actor_id) await refuseUnseen(rest, signal);
+  return serve;
+}
+
+/** Whatever keeps the head from finding Serve's controller, a slow GCS too, Ray answers as if Serve did not run. */
+async function refuseUnseen(rest: RayRest, signal: AbortSignal | undefined): Promise<void> {
+  const filters = [
+    { key: "name", is: "=", value: "SERVE_CONTROLLER_ACTOR" },
+    { key: "ray_namespace", is: "=", value: "serve" },
+    { key: "state", is: "!=", value: "DEAD" },
+  ] as const;
+  const { rows } = await listState(rest, STATE.actors, { filters, signal });
+  if (rows.length === 0) return;
+  throw new ServiceError(
+    "UNAVAILABLE",
+    "Ray's dashboard says that Serve does not run, though its controller does: it could not ask it. Try again; when it stays so, look at the head.",
+  );
 }

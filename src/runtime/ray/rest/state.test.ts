@@ -14,7 +14,9 @@ it("asks with its filters in Ray's three parallel lists and says what may be mis
       const row = { actor_id: "a", class_name: "C", state: "ALIVE", num_restarts: "2", anything_new: 1 };
       const result = {
         result: [row],
-        num_filtered: 34_452,
+        total: 40_000,
+        num_after_truncation: 10_000,
+        num_filtered: 3_452,
         partial_failure_warning: "1 of 2 nodes did not answer",
         warnings: ["cut at 10000"],
       };
@@ -31,7 +33,12 @@ it("asks with its filters in Ray's three parallel lists and says what may be mis
   );
   expect(list).toEqual({
     rows: [{ actor_id: "a", class_name: "C", state: "ALIVE", num_restarts: 2 }],
-    matching: 34_452,
-    warnings: ["1 of 2 nodes did not answer", "cut at 10000"],
+    matching: 3_452,
+    warnings: [
+      "1 of 2 nodes did not answer",
+      "cut at 10000",
+      "Ray has 40000 actors and looked at 10000 of them.",
+      "1 of 3452 actors are listed.",
+    ],
   });
 });

@@ -87,7 +87,7 @@ export interface StateList<Row> {
   readonly rows: readonly Row[];
   /** How many match, those beyond the limit included. */
   readonly matching: number;
-  /** Why rows may be missing: a node that did not answer, a limit inside Ray. Say them where the rows are shown. */
+  /** Why rows may be missing: a node that did not answer, a limit inside Ray or that of the query. Say them where the rows are shown. */
   readonly warnings: readonly string[];
 }
 
@@ -111,11 +111,18 @@ export async function listState<Row>(
     schema: listOf(resource.row),
     signal,
   });
-  const { result, num_filtered: matching, partial_failure_warning: failure, warnings } = data.result;
+  const { result: rows, num_filtered: matching, partial_failure_warning: failure, warnings } = data.result;
+  const { total, num_after_truncation: seen } = data.result;
   return {
-    rows: result,
+    rows,
     matching,
-    warnings: [failure ?? "", ...(warnings ?? [])].filter((text) => text !== ""),
+    warnings: [
+      failure ?? "",
+      ...(warnings ?? []),
+      // These two Ray tells in figures only.
+      total > seen ? `Ray has ${total} ${resource.path} and looked at ${seen} of them.` : "",
+      matching > rows.length ? `${rows.length} of ${matching} ${resource.path} are listed.` : "",
+    ].filter((text) => text !== ""),
   };
 }
 
@@ -124,6 +131,8 @@ function listOf<Row>(row: z.ZodType<Row>) {
     data: z.object({
       result: z.object({
         result: z.array(row),
+        total: z.number().default(0),
+        num_after_truncation: z.number().default(0),
         num_filtered: z.number().default(0),
         partial_failure_warning: z.string().nullable().default(""),
         warnings: z.array(z.string()).nullish(),

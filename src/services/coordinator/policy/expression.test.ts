@@ -1,7 +1,7 @@
 /** What conditions may cost: rules come from files and, to be tried, by the network, and the coordinator waits for them. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ModeRule, PolicyRule } from "#contracts/coordinator.ts";
+import { ModeRule, PolicyRule } from "#contracts/policy.ts";
 import { compileCondition } from "./expression.ts";
 import { compilePolicy } from "./policy.ts";
 import type { Signals } from "./signals.ts";
@@ -117,7 +117,7 @@ describe("a slip is refused when it is loaded, with what is there", () => {
   it("a skill that there is not, where skills are known; braces of other texts stay", () => {
     const rule = PolicyRule.parse({ name: "r", skill: "notifi", params: { message: '{"a": {}} {{x}}' } });
     expect(compilePolicy([rule], [])).toHaveProperty("policy");
-    const known = compilePolicy([rule], [], new Set(["notify", "noop"]));
+    const known = compilePolicy([rule], [], new Map(["notify", "noop"].map((name) => [name, { targetParam: null }])));
     expect(known).toEqual({ problems: ['Rule "r": there is no skill "notifi"; there are noop, notify.'] });
   });
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type ModeRule, PolicyRule } from "#contracts/coordinator.ts";
+import { type ModeRule, PolicyRule } from "#contracts/policy.ts";
 import { CoordinatorConfig } from "../config.ts";
 import { compilePolicy, type Policy } from "./policy.ts";
 import { SIGNALS, type Signals } from "./signals.ts";
@@ -138,6 +138,18 @@ describe("what is refused when it is loaded", () => {
     });
     expect(problemsOf(up, down)[0]).toContain("same condition");
     expect(problemsOf(up, rule("tell", "cause.isOwn"))).toEqual([]);
+  });
+
+  // Only the first rule of a condition was compared: whoever was told first hid that the next two cannot both have their way.
+  it("opposite actions, whatever other rule has their condition", () => {
+    const rules = [
+      rule("tell", "cause.isOwn"),
+      rule("restart", "cause.isOwn", { skill: "restart-host", target: "{cause.host}" }),
+      rule("roll back", "cause.isOwn", { skill: "roll-back-host", target: "{cause.host}" }),
+    ];
+    expect(problemsOf(...rules)).toEqual([expect.stringContaining('The rules "restart" and "roll back"')]);
+    // Several may be told.
+    expect(problemsOf(rule("log", "true"), rule("page", "true", { params: { channel: "slack" } }))).toEqual([]);
   });
 });
 

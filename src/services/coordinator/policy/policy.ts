@@ -1,5 +1,6 @@
 /** The policy: rules in order, each a condition and what follows from it, and the modes in which that may be done. */
-import type { Mode, ModeRule, PolicyRule } from "#contracts/coordinator.ts";
+import type { Mode } from "#contracts/action.ts";
+import type { ModeRule, PolicyRule } from "#contracts/policy.ts";
 import type { Skill } from "#contracts/organism.ts";
 import { globPattern } from "../glob.ts";
 import { type Condition, compileCondition } from "./expression.ts";
@@ -20,11 +21,17 @@ export interface Policy {
    */
   decide(
     signals: Signals,
-    options: { readonly followed: ReadonlySet<string>; readonly onError?: (problem: string) => void },
+    options: {
+      readonly followed: ReadonlySet<string>;
+      readonly onError?: (problem: string, rule: PolicyRule, error: unknown) => void;
+    },
   ): Choice | undefined;
   /** How far a skill may go on a target: the first mode that fits, else to act without a risk and to propose with one. */
   modeOf(skill: string, target: string, risk: Skill["risk"]): Mode;
 }
+
+/** By name, as the organism tells of them. */
+export type Skills = ReadonlyMap<string, Pick<Skill, "targetParam">>;
 
 interface CompiledRule {
   readonly rule: PolicyRule;
@@ -36,12 +43,12 @@ const MAX_STEPS = 2_000_000;
 
 /**
  * Compiles rules and modes, or says what is wrong with them, a sentence each.
- * @param skills their names, where they are known: a rule with another one is refused
+ * @param skills where they are known: a rule that cannot be followed with them is refused
  */
 export function compilePolicy(
   rules: readonly PolicyRule[],
   modes: readonly ModeRule[],
-  skills?: ReadonlySet<string>,
+  skills?: Skills,
 ): { readonly policy: Policy } | { readonly problems: readonly string[] } {
   const problems: string[] = [];
   const compiled = rules.flatMap((rule) => {
@@ -64,17 +71,26 @@ export function compilePolicy(
   return problems.length > 0 ? { problems } : { policy: policyOf(compiled, modes) };
 }
 
-function problemsOf({ name, skill, target, params }: PolicyRule, skills: ReadonlySet<string> | undefined): string[] {
+function problemsOf(rule: PolicyRule, skills: Skills | undefined): string[] {
+  const { name, skill, target, params } = rule;
   const places = [...unknownTargetPlaces(target), ...unknownPlaces(params)];
   const problems = places.map((place) => `Rule "${name}": ${place} names no signal; docs/policy.md lists them.`);
-  if (skill.trim() === "") problems.push(`Rule "${name}" names no skill.`);
-  else if (skills !== undefined && !skills.has(skill)) problems.push(noSkill(name, skill, skills));
-  return problems;
+  if (skill.trim() === "") return [...problems, `Rule "${name}" names no skill.`];
+  const misfit = skills && skillProblem(rule, skills);
+  return misfit === undefined ? problems : [...problems, misfit];
 }
 
-/** Of the policy in force: skills may come and go with the organism's configuration and version. */
-export function noSkill(rule: string, skill: string, known: { keys(): Iterable<string> }): string {
-  return `Rule "${rule}": there is no skill "${skill}"; there are ${[...known.keys()].sort().join(", ")}.`;
+/** Why a rule of the policy in force is passed over: skills may come and go with the organism's configuration and version. */
+export function skillProblem({ name, skill, params }: PolicyRule, skills: Skills): string | undefined {
+  const known = skills.get(skill);
+  if (known === undefined) {
+    return `Rule "${name}": there is no skill "${skill}"; there are ${[...skills.keys()].sort().join(", ")}.`;
+  }
+  const { targetParam } = known;
+  if (targetParam === null || !Object.hasOwn(params, targetParam)) return undefined;
+  // Modes, maintenance and limits go by the target: what they are asked of must be what it is done to.
+  const value = JSON.stringify(params[targetParam]);
+  return `Rule "${name}": "${targetParam}" in its params is what ${skill} is done to, which only "target" may say: write "target": ${value}, and leave it out of params.`;
 }
 
 function contradictions(compiled: readonly CompiledRule[]): string[] {
@@ -83,8 +99,10 @@ function contradictions(compiled: readonly CompiledRule[]): string[] {
   for (const [i, { rule, condition }] of compiled.entries()) {
     if (names.has(rule.name)) problems.push(`There are two rules "${rule.name}"; give each a name of its own.`);
     names.add(rule.name);
-    const twin = compiled.slice(0, i).find((other) => other.condition.normal === condition.normal);
-    if (twin !== undefined && contradict(twin.rule, rule)) {
+    const twin = compiled
+      .slice(0, i)
+      .find((other) => other.condition.normal === condition.normal && contradict(other.rule, rule));
+    if (twin !== undefined) {
       problems.push(
         `The rules "${twin.rule.name}" and "${rule.name}" have the same condition and do different things to "${rule.target}": keep one.`,
       );
@@ -114,7 +132,7 @@ function policyOf(rules: readonly CompiledRule[], modes: readonly ModeRule[]): P
           return { rule, target: fillTemplate(rule.target, signals), params: fillTemplate(rule.params, signals) };
         } catch (error) {
           const [reason = ""] = (error as Error).message.split("\n");
-          onError?.(`Rule "${rule.name}" is passed over: ${reason}.`);
+          onError?.(`Rule "${rule.name}" is passed over: ${reason}.`, rule, error);
         }
       }
       return undefined;

@@ -1,9 +1,9 @@
 /** The signals of an incident as it is known now. */
-import type { Diagnosis, Evidence } from "#contracts/cognitive.ts";
-import type { Maintenance } from "#contracts/coordinator.ts";
+import type { Case, Diagnosis, Evidence, Hypothesis, RecalledCase } from "#contracts/cognitive.ts";
+import type { Maintenance } from "#contracts/policy.ts";
 import type { Crossing } from "#contracts/ml.ts";
-import type { ActionRecord } from "../action.ts";
-import { signatureOf } from "../evidence.ts";
+import { signatureOf } from "#contracts/signature.ts";
+import { type ActionRecord, wasTried } from "../action.ts";
 import { type IncidentRecord, seriesKey } from "../incident.ts";
 import type { Signals } from "./signals.ts";
 
@@ -37,7 +37,13 @@ export interface Known {
   readonly thought:
     | { readonly diagnosis: Diagnosis; readonly evidence: Evidence; readonly sinceMs: number }
     /** As it was stored. */
-    | { readonly diagnosis: Diagnosis; readonly evidence?: undefined; readonly sinceMs: number; readonly about: About }
+    | {
+        readonly diagnosis: Diagnosis;
+        readonly evidence?: undefined;
+        readonly sinceMs: number;
+        readonly about: About;
+        readonly cases: readonly RecalledCase[];
+      }
     | undefined;
   readonly actions: readonly ActionRecord[];
   readonly system: SystemFigures;
@@ -47,14 +53,22 @@ export interface Known {
   readonly nowMs: number;
 }
 
-/** Cases less like or less believed than these are no experience. */
 const LEAST_LIKENESS = 0.5;
 const LEAST_WEIGHT = 0.4;
+/** Neither helped nor can still: nothing shows that it did when it failed or its outcome is not known. */
+const USELESS: ReadonlySet<ActionRecord["state"]> = new Set(["useless", "undoing", "undone", "failed", "unknown"]);
+
+/** Whether a case is like enough, and has misled seldom enough, to be experience. */
+export const isBelieved = ({ likeness, weight }: RecalledCase): boolean =>
+  likeness >= LEAST_LIKENESS && weight >= LEAST_WEIGHT;
+
+export const isSameCause = (cause: Case["cause"], other: Pick<Hypothesis, "service" | "kind">): boolean =>
+  cause?.kind === other.kind && cause.service === other.service;
 
 export function toSignals(known: Known): Signals {
   const { incident, thought, actions, system, nowMs } = known;
   const cause = causeOf(known);
-  const tried = actions.filter(({ risk, actedAtMs }) => risk !== "none" && actedAtMs !== null);
+  const tried = actions.filter(wasTried);
   const now = new Date(nowMs);
   return {
     incident: {
@@ -75,7 +89,7 @@ export function toSignals(known: Known): Signals {
     recalled: recalledOf(thought),
     tried: {
       count: tried.length,
-      useless: tried.filter(({ state, undoTaskId }) => state === "useless" || undoTaskId !== null).length,
+      useless: tried.filter(({ state }) => USELESS.has(state)).length,
       skills: tried.map(({ skill }) => skill),
     },
     system: {
@@ -117,12 +131,14 @@ function causeOf({ thought, nowMs }: Known): Signals["cause"] {
   };
 }
 
+function casesOf(thought: Known["thought"]): readonly RecalledCase[] {
+  if (thought === undefined) return [];
+  return thought.evidence === undefined ? thought.cases : thought.evidence.cases;
+}
+
 function recalledOf(thought: Known["thought"]): Signals["recalled"] {
-  const alike = (thought?.evidence?.cases ?? []).filter(
-    ({ likeness, weight }) => likeness >= LEAST_LIKENESS && weight >= LEAST_WEIGHT,
-  );
-  const cause = thought?.diagnosis.cause;
-  const same = alike.filter((one) => one.cause?.kind === cause?.kind && one.cause?.service === cause?.service);
+  const alike = casesOf(thought).filter(isBelieved);
+  const same = alike.filter(({ cause }) => thought !== undefined && isSameCause(cause, thought.diagnosis.cause));
   const best = same.find(({ helped }) => helped === true);
   return {
     count: alike.length,

@@ -38,8 +38,8 @@ export const SIGNALS = {
     likeness: { type: "double", meaning: "Of that one, 0 to 1" },
   },
   tried: {
-    count: { type: "double", meaning: "Actions with a risk that were done about this incident" },
-    useless: { type: "double", meaning: "Of those, how many did not help" },
+    count: { type: "double", meaning: "Actions with a risk that were done about this incident, or failed" },
+    useless: { type: "double", meaning: "Of those, how many did not help, failed, or ended nobody knows how" },
     skills: { type: "list<string>", meaning: "Their skills" },
   },
   system: {

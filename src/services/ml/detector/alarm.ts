@@ -8,10 +8,15 @@
  * wrong stays new: a fault that comes back is noticed again. A crossing is over when the series has
  * been calm again, or has stayed where it went until that is its level.
  */
+import { CalmRange } from "./calm-range.ts";
 import { Excursion } from "./excursion.ts";
+import { type Lesson, Lessons, NO_LESSON } from "./lessons.ts";
+import { Pair } from "./pair.ts";
 import { RobustLevel } from "./robust-level.ts";
+import { RunningMedian } from "./running-median.ts";
 import { StateReader, StateWriter } from "./state-bytes.ts";
-import { TailModel } from "./tail-model.ts";
+import { TailModel, type TailOptions } from "./tail-model.ts";
+import { LEAST_SPREAD, SETTLE_POINTS, UsualChange } from "./usual-change.ts";
 
 export interface AlarmOptions {
   /**
@@ -79,16 +84,13 @@ export function restoreAlarm(state: Uint8Array, options: AlarmOptions = {}): Ala
   return alarm;
 }
 
-const VERSION = 3;
-/** Before the excursions, and before the calm range as well: what is missing begins empty. */
-const OLD_VERSIONS: ReadonlySet<number> = new Set([1, 2]);
+const VERSION = 6;
+/** What they do not have begins empty. */
+const OLD_VERSIONS: ReadonlySet<number> = new Set([1, 2, 3, 4, 5]);
 const DAY_MS = 86_400_000;
 
 /** No series is known well enough to cross before. */
 export const WARM_UP_POINTS = 200;
-
-/** Points before anything is learned about changes. */
-const SETTLE_POINTS = 30;
 
 /**
  * Units that the first movement of a series of zeros counts as. By the prior tail and the default rate it crosses after
@@ -96,21 +98,11 @@ const SETTLE_POINTS = 30;
  */
 const FIRST_MOVE = 12;
 
-/** Points that must agree before a lesser change counts as a lasting one. */
+/** Points whose median says how far it is for longer than moments. */
 const SUSTAINED_POINTS = 15;
-
-/** What is over within so many points is a blip. */
-const BLIP_POINTS = 2;
-
-/** A change counts up to this many usual ones; the usual one follows over about a day of points at one a second. */
-const MOST_USUAL = 30;
-const USUAL_MEMORY_POINTS = 100_000;
 
 /** However slow the series: rarer than once in this many points. */
 const LEAST_RUN_POINTS = 1_000;
-
-/** Points over which the calm range closes in: about a day at one a second. */
-const CALM_MEMORY_POINTS = 100_000;
 
 /** Points of a crossing for which the level is held where it was. */
 const HELD_POINTS = 300;
@@ -119,24 +111,30 @@ const HELD_POINTS = 300;
 const CLEAR_POINTS = 30;
 const CALM_SPREADS = 3;
 
-/** A level's own unit: less than this share of it is no movement. */
-const LEAST_SPREAD = 0.01;
+const LONG_TAIL: TailOptions = { priorThreshold: 2, priorExcess: 1, priorShape: 0.2 };
 
 const NOTHING: AlarmUpdate = {};
 
 class TailAlarm implements Alarm {
   readonly #falseAlarmEveryMs: number;
   readonly #minimumChange: number;
+  /** Where nobody has said how much matters, only what is new to the detector is worth a look. */
+  readonly #knowsWhatMatters: boolean;
   readonly #accumulates: boolean;
   readonly #level = new RobustLevel();
   readonly #unit = new UsualChange();
-  readonly #sustained = new SustainedChange();
-  readonly #calm = new CalmRange();
+  readonly #median = new RunningMedian(SUSTAINED_POINTS);
+  /** Where its points have been, two in a row. */
+  readonly #calm = new CalmRange(WARM_UP_POINTS);
   readonly #excursion = new Excursion();
+  readonly #pair = new Pair();
+  readonly #lessons = new Lessons();
+  /** Where its median has been. */
+  readonly #stays = new CalmRange(WARM_UP_POINTS);
   readonly #far = new TailModel({ priorThreshold: 4, priorExcess: 1, priorShape: 0.2 });
-  readonly #long = new TailModel({ priorThreshold: 2, priorExcess: 1, priorShape: 0.2 });
+  readonly #long = new TailModel(LONG_TAIL);
   readonly #novel = new TailModel({ priorThreshold: 0.125, priorExcess: 0.25, priorShape: 0.3 });
-  /** Time of the newest point, usual interval, points since the newest one that was novel. */
+  /** Time of the newest point, usual interval, points since the newest one that was novel or beyond what was calm. */
   readonly #time = new Float64Array(3);
   #calmPoints = 0;
   #current: Crossing | undefined;
@@ -144,6 +142,7 @@ class TailAlarm implements Alarm {
   constructor(options: AlarmOptions) {
     this.#falseAlarmEveryMs = options.falseAlarmEveryMs ?? 14 * DAY_MS;
     this.#minimumChange = options.minimumChange ?? 0;
+    this.#knowsWhatMatters = this.#minimumChange > 0;
     this.#accumulates = options.accumulates ?? false;
     if (!(this.#falseAlarmEveryMs > 0)) {
       throw new Error(`falseAlarmEveryMs is ${this.#falseAlarmEveryMs}; it must be above 0`);
@@ -157,18 +156,23 @@ class TailAlarm implements Alarm {
     const spread = this.#level.spread;
     const runPoints = this.#runPoints(timestampMs);
     const change = points === 0 ? 0 : Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, value - expected));
-    const unit = Math.max(spread, this.#unit.usual, LEAST_SPREAD * Math.abs(expected), this.#minimumChange / 10);
+    const leastUnit = Math.max(spread, LEAST_SPREAD * Math.abs(expected), this.#minimumChange / 10);
+    const unit = Math.max(leastUnit, this.#unit.usual);
     // A series that has only ever been 0 has no unit to be far in.
     const far = unit > 0 ? Math.abs(change) / unit : change === 0 ? 0 : FIRST_MOVE;
-    const long = unit > 0 ? this.#sustained.update(change) / unit : 0;
+    // How far it goes for a moment is no measure of how far it stays.
+    const longUnit = this.#knowsWhatMatters ? leastUnit : unit;
+    const median = this.#median.update(value);
+    const long = longUnit > 0 && !Number.isNaN(median) ? Math.abs(median - expected) / longUnit : 0;
     const odds = score ** 2 / Math.max(1e-6, 1 - score ** 2);
-    this.#time[2] = score > 0 ? 0 : (this.#time[2] as number) + 1;
+    const isBeyondCalm = this.#calm.isBeyond(value);
+    this.#time[2] = score > 0 || (isBeyondCalm && this.#knowsWhatMatters) ? 0 : (this.#time[2] as number) + 1;
     const current = this.#current;
     // While it is out nothing is learned: that would teach that to go there is usual.
     const isOut = current === undefined && this.#accumulates && this.#excursion.isOut(value, this.#minimumChange);
     const staysOut = isOut && this.#excursion.out(value);
     if (current === undefined ? !isOut : this.#hasLasted(current, timestampMs)) this.#level.update(value);
-    if (this.#minimumChange === 0) this.#unit.update(Math.abs(change));
+    if (!this.#knowsWhatMatters) this.#unit.update(Math.abs(change));
     if (current) return this.#follow(current, score, far, value, timestampMs);
     // Three chances to be wrong, but wrong points come in clusters: in simulation the rate asked for is not reached.
     const rarerThan = 1 / runPoints;
@@ -177,19 +181,23 @@ class TailAlarm implements Alarm {
       (staysOut || Math.abs(change) >= this.#minimumChange) &&
       (staysOut ||
         (score > 0 && (this.#far.exceedance(far) < rarerThan || this.#novel.exceedance(odds) < rarerThan)) ||
-        (this.#calm.isBeyond(value) && this.#far.exceedance(far) < rarerThan) ||
-        ((this.#time[2] as number) < SUSTAINED_POINTS && this.#long.exceedance(long) < rarerThan));
-    // The first points have no level yet to be far from. What crossed is no habit where a person has said what matters.
-    if (points >= SETTLE_POINTS && !isOut && !(crosses && this.#minimumChange > 0)) {
-      // The first movement makes the unit: it is one of it.
-      this.#far.add(unit > 0 || change === 0 ? far : 1);
-      this.#long.add(long);
-      this.#novel.add(odds);
-    }
+        (isBeyondCalm && this.#far.exceedance(far) < rarerThan) ||
+        (this.#mayHaveMoved(median) && this.#long.exceedance(long) < rarerThan));
+    // The first points have no level yet to be far from; the first movement makes the unit: it is one of it.
+    const distance = points < SETTLE_POINTS ? Number.NaN : unit > 0 || change === 0 ? far : 1;
+    if (!isOut && !this.#knowsWhatMatters)
+      this.#learn([distance, long, odds, crosses ? Number.NaN : value, Number.NaN]);
     if (!crosses) {
-      if (!isOut) this.#learnCalm(value, change, unit);
+      if (!isOut && this.#knowsWhatMatters) {
+        const isNew = score > 0 || isBeyondCalm || this.#stays.isBeyond(median, this.#minimumChange);
+        if (!Number.isNaN(median)) this.#stays.add(median);
+        this.#learnCarefully([distance, long, odds, value, change], isNew, unit);
+      }
       return NOTHING;
     }
+    // What crossed is no habit where a person has said what matters, and neither is the way there: the first second of a
+    // fault is often a part of it.
+    this.#lessons.forget();
     // The level has followed a slow one.
     const routine = staysOut ? this.#excursion.high : expected;
     const direction = value >= routine ? "up" : "down";
@@ -202,14 +210,36 @@ class TailAlarm implements Alarm {
     return this.#current;
   }
 
-  #learnCalm(value: number, change: number, unit: number): void {
-    this.#calm.add(value);
-    if (this.#minimumChange === 0) return;
+  /** What is new may be the beginning of what crosses: it is learned when some points have come after it. */
+  #learnCarefully([distance, long, odds, value, change]: Lesson, isNew: boolean, unit: number): void {
+    const calm = this.#pair.shared(value, this.#level.level);
+    const lesson: Lesson = [distance, long, odds, calm, Math.abs(change)];
+    if (!isNew) this.#learn(lesson);
+    const due = this.#lessons.after(isNew ? lesson : NO_LESSON);
+    if (due !== undefined) this.#learn(due);
+    if (this.#accumulates) this.#learnExcursion(value, unit);
+  }
+
+  /** Whether it is, or was a moment ago, where it has not been; or stays where it has only been for moments. */
+  #mayHaveMoved(median: number): boolean {
+    if ((this.#time[2] as number) < SUSTAINED_POINTS) return true;
+    return this.#knowsWhatMatters && this.#stays.isBeyond(median, this.#minimumChange);
+  }
+
+  #learn([distance, long, odds, calm, change]: Lesson): void {
+    if (!Number.isNaN(distance)) {
+      this.#far.add(distance);
+      this.#long.add(long);
+      this.#novel.add(odds);
+    }
+    if (!Number.isNaN(calm)) this.#calm.add(calm);
     // How far it goes while something is wrong is no measure of how far it usually goes, where another measure is given.
-    this.#unit.update(Math.abs(change));
-    if (!this.#accumulates) return;
+    if (!Number.isNaN(change)) this.#unit.update(change);
+  }
+
+  #learnExcursion(value: number, unit: number): void {
     const { peak } = this.#excursion;
-    if (peak !== undefined) this.#learnBlip(peak, Math.abs(peak - this.#level.level), unit);
+    if (peak !== undefined) this.#learnBlip(Math.abs(peak - this.#level.level), unit);
     this.#excursion.add(value);
   }
 
@@ -225,22 +255,22 @@ class TailAlarm implements Alarm {
   }
 
   /**
-   * A blip is a habit of its series, and learned as one: else rare errors, each alone, would be alarms for ever. What lasted
-   * longer is not, so that it is noticed again: a fault that is known is mended within seconds.
+   * A lone point is a habit of its series, and learned as one: else rare errors, each alone, would be alarms for ever. What
+   * lasted longer is not, so that it is noticed again: a fault that is known is mended within seconds.
    */
   #learnFrom({ startedAtMs, clearedAtMs, value, expected, spread, peakScore }: ClearedCrossing): void {
-    const lastedPoints = (clearedAtMs - startedAtMs) / Math.max(1, this.#time[1] as number) - CLEAR_POINTS;
-    if (this.#minimumChange === 0 || lastedPoints >= BLIP_POINTS) return;
+    const points = Math.round((clearedAtMs - startedAtMs) / Math.max(1, this.#time[1] as number)) + 1 - CLEAR_POINTS;
+    if (!this.#knowsWhatMatters || points > 1) return;
     const change = Math.abs(value - expected);
     const unit = Math.max(spread, this.#unit.usual, LEAST_SPREAD * Math.abs(expected), this.#minimumChange / 10);
-    this.#learnBlip(value, change, unit);
+    this.#learnBlip(change, unit);
     this.#novel.add(peakScore ** 2 / Math.max(1e-6, 1 - peakScore ** 2));
   }
 
-  #learnBlip(value: number, change: number, unit: number): void {
+  /** How far it goes for a moment; that it may stay there is not said. */
+  #learnBlip(change: number, unit: number): void {
     this.#far.add(change / unit);
     this.#unit.update(change);
-    this.#calm.add(value);
   }
 
   /** So long that where it went may be its new level: before that the level waits for it to come back. */
@@ -264,8 +294,12 @@ class TailAlarm implements Alarm {
   }
 
   #parts(version = VERSION) {
-    const parts = [this.#level, this.#unit, this.#sustained, this.#far, this.#long, this.#novel];
-    const later = [this.#calm, this.#excursion];
+    // In older versions what lasts was measured in another way: its newest points and its tail begin anew.
+    const isOlder = version < VERSION;
+    const median = isOlder ? new RunningMedian(SUSTAINED_POINTS) : this.#median;
+    const long = isOlder ? new TailModel(LONG_TAIL) : this.#long;
+    const parts = [this.#level, this.#unit, median, this.#far, long, this.#novel];
+    const later = [this.#calm, this.#excursion, this.#pair, this.#lessons, this.#stays];
     return [...parts, ...later.slice(0, version - 1)];
   }
 
@@ -302,98 +336,5 @@ class TailAlarm implements Alarm {
       this.#current = { startedAtMs, peakScore, value, expected, spread, direction: open === 1 ? "up" : "down" };
     }
     from.end();
-  }
-}
-
-/**
- * How far the series goes when it moves at all. A series of zeros with a few requests an hour has a spread of nothing, and
- * a mean change that says how seldom it moves; neither is a unit for how far it went.
- */
-class UsualChange {
-  /** Movements seen, their mean. */
-  readonly #state = new Float64Array(2);
-
-  get usual(): number {
-    return this.#state[1] as number;
-  }
-
-  update(change: number): void {
-    const state = this.#state;
-    const usual = state[1] as number;
-    // What is left in the level of an earlier movement is none.
-    if (change <= LEAST_SPREAD * usual) return;
-    const seen = (state[0] as number) + 1;
-    state[0] = seen;
-    // One wild point must not become the unit.
-    const bounded = seen > SETTLE_POINTS && usual > 0 ? Math.min(change, MOST_USUAL * usual) : change;
-    state[1] = usual + Math.max(1 / seen, 1 / USUAL_MEMORY_POINTS) * (bounded - usual);
-  }
-
-  save(out: StateWriter): void {
-    out.numbers(this.#state);
-  }
-
-  restore(from: StateReader): void {
-    from.numbers(this.#state);
-  }
-}
-
-/** The range of what was seen while nothing was wrong, closing in slowly on where the series is. */
-class CalmRange {
-  /** Values seen, lowest, highest. */
-  readonly #state = new Float64Array(3);
-
-  /** Whether it is outside of what has ever been calm; false while too little is known. */
-  isBeyond(value: number): boolean {
-    const [seen, low, high] = this.#state as unknown as [number, number, number];
-    return seen >= WARM_UP_POINTS && (value < low || value > high);
-  }
-
-  add(value: number): void {
-    const state = this.#state;
-    const seen = (state[0] as number) + 1;
-    const [, low, high] = state as unknown as [number, number, number];
-    state[0] = seen;
-    state[1] = seen === 1 || value < low ? value : low + (value - low) / CALM_MEMORY_POINTS;
-    state[2] = seen === 1 || value > high ? value : high + (value - high) / CALM_MEMORY_POINTS;
-  }
-
-  save(out: StateWriter): void {
-    out.numbers(this.#state);
-  }
-
-  restore(from: StateReader): void {
-    from.numbers(this.#state);
-  }
-}
-
-/** The change that all of the newest points have in common: one wild point has no part in it. */
-class SustainedChange {
-  readonly #ring = new Float64Array(SUSTAINED_POINTS);
-  readonly #next = new Int32Array(1);
-
-  /** Takes a signed change; returns how far all of the newest are to one side. */
-  update(change: number): number {
-    const next = this.#next[0] as number;
-    this.#ring[next] = change;
-    this.#next[0] = (next + 1) % SUSTAINED_POINTS;
-    let low = Infinity;
-    let high = -Infinity;
-    for (let i = 0; i < SUSTAINED_POINTS; i++) {
-      const one = this.#ring[i] as number;
-      if (one < low) low = one;
-      if (one > high) high = one;
-    }
-    return Math.max(low, -high, 0);
-  }
-
-  save(out: StateWriter): void {
-    out.numbers(this.#ring);
-    out.integers(this.#next);
-  }
-
-  restore(from: StateReader): void {
-    from.numbers(this.#ring);
-    from.integers(this.#next);
   }
 }

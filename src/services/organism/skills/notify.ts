@@ -13,9 +13,11 @@ const Params = z.strictObject({
   secret: z.string().min(1).max(60).optional(),
   data: z.record(z.string(), z.json()).default({}),
   allowPrivate: z.boolean().default(false),
+  /** Whether it tells that what it told before is over. */
+  isOver: z.boolean().default(false),
 });
 
-/** Tells people or their systems, by a line in the log or a POST of JSON. */
+/** Tells people or their systems, by a line in the log or a POST of JSON; the latter are told when it is over, too. */
 export function notify(rules: RequestRules, secrets: () => Readonly<Record<string, string>>): Skill {
   return defineSkill({
     name: "notify",
@@ -28,9 +30,9 @@ export function notify(rules: RequestRules, secrets: () => Readonly<Record<strin
     effectCheck: "The log took the line; the receiver answered 2xx.",
     remedies: [],
     targetParam: null,
-    canUndo: false,
+    canUndo: true,
     params: Params,
-    async execute({ channel, message, data, allowPrivate, ...to }, context) {
+    async execute({ channel, message, data, allowPrivate, isOver, ...to }, context) {
       if (channel === "log") {
         context.log.warn({ notification: true, taskId: context.taskId, data }, message);
         return { result: null, effect: { state: "confirmed", evidence: "The log took the line." } };
@@ -40,7 +42,9 @@ export function notify(rules: RequestRules, secrets: () => Readonly<Record<strin
         method: "POST",
         url,
         headers: { "content-type": "application/json", "idempotency-key": context.taskId },
-        body: JSON.stringify(CHANNELS[channel]({ message, taskId: context.taskId, data, nowMs: context.clock.now() })),
+        body: JSON.stringify(
+          CHANNELS[channel]({ message, taskId: context.taskId, data, isOver, nowMs: context.clock.now() }),
+        ),
         allowPrivate,
         isRepeatable: true,
       });
@@ -48,7 +52,17 @@ export function notify(rules: RequestRules, secrets: () => Readonly<Record<strin
       if (answer.status < 200 || answer.status > 299) {
         throw new SkillFailed(evidence, answer.status >= 500 || answer.status === 429);
       }
-      return { result: { status: answer.status }, effect: { state: "confirmed", evidence } };
+      const place = {
+        ...(to.url === undefined ? {} : { url: to.url }),
+        ...(to.secret === undefined ? {} : { secret: to.secret }),
+      };
+      return {
+        result: { status: answer.status },
+        effect: { state: "confirmed", evidence },
+        ...(isOver
+          ? {}
+          : { undo: { skill: "notify", params: { channel, message, data, allowPrivate, ...place, isOver: true } } }),
+      };
     },
   });
 }

@@ -1,8 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { systemClock } from "#core/clock.ts";
+import { type Clock, systemClock } from "#core/clock.ts";
+import { createFakeClock } from "#testing/fake-clock.ts";
 import { createMemoryLogger } from "#testing/memory-logger.ts";
 import { SkillFailed } from "../skill.ts";
 import { CommandConfig, runCommand } from "./run-command.ts";
@@ -13,12 +15,17 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-function execute(script: string, more: Partial<CommandConfig> = {}, signal = new AbortController().signal) {
+function execute(
+  script: string,
+  more: Partial<CommandConfig> = {},
+  signal = new AbortController().signal,
+  clock: Clock = systemClock,
+) {
   const config = CommandConfig.parse({ argv: ["/bin/sh", "-c", script], cwd: folder, ...more });
   const skill = runCommand(() => ({ it: config }));
   return skill.execute(
     { command: "it", target: "web-1" },
-    { taskId: "task_1", signal, clock: systemClock, log: createMemoryLogger() },
+    { taskId: "task_1", signal, clock, log: createMemoryLogger() },
   );
 }
 
@@ -61,6 +68,30 @@ it("leaves nothing behind of a command that forks and stays", async () => {
   await ended("child");
 });
 
+// It left the group, and nothing looked for it elsewhere.
+it("leaves nothing behind of a command whose child made itself a session of its own", async () => {
+  const { effect } = await execute("setsid sh -c 'echo $$ > child; exec sleep 600' & until test -s child; do :; done");
+  expect(effect.state).toBe("confirmed");
+  await ended("child");
+});
+
+// Whoever counted its time was gone, and it ran on for ever.
+it("ends one whose organism was killed, with those that left its group", async () => {
+  const script = "echo $$ > own; setsid sh -c 'echo $$ > child; exec sleep 600' & sleep 600";
+  const program = `
+    import { systemClock } from "#core/clock.ts";
+    import { CommandConfig, runCommand } from "${import.meta.dirname}/run-command.ts";
+    const config = CommandConfig.parse({ argv: ["/bin/sh", "-c", ${JSON.stringify(script)}], cwd: ${JSON.stringify(folder)} });
+    const signal = new AbortController().signal;
+    await runCommand(() => ({ it: config })).execute({ command: "it", target: "" }, { taskId: "t", signal, clock: systemClock });
+  `;
+  const core = spawn(process.execPath, ["--input-type=module-typescript", "-e", program], { stdio: "inherit" });
+  await vi.waitFor(() => expect(existsSync(join(folder, "child")) && pidIn("child")).toBeGreaterThan(0), 15_000);
+  core.kill("SIGKILL");
+  await ended("own");
+  await ended("child");
+});
+
 it("ends one that takes too long with its children, also when they do not want to", async () => {
   const deaf = "trap '' TERM; (trap '' TERM; sleep 600) & echo $! > child; echo waiting; wait";
   await expect(execute(deaf, { timeoutMs: 300 })).rejects.toThrow(/was ended after 300 ms\. It said: waiting/);
@@ -70,10 +101,21 @@ it("ends one that takes too long with its children, also when they do not want t
 it("ends it when its execution is cancelled", async () => {
   const stop = new AbortController();
   const running = execute("echo $$ > own; sleep 600", {}, stop.signal);
-  await vi.waitFor(() => expect(pidIn("own")).toBeGreaterThan(0));
+  await vi.waitFor(() => expect(pidIn("own")).toBeGreaterThan(0), 15_000);
   stop.abort(new Error("cancelled"));
   await expect(running).rejects.toThrow("cancelled");
   await ended("own");
+});
+
+// Two seconds later it hit whoever had the number by then.
+it("aims at its group no longer than that is there", async () => {
+  const clock = createFakeClock();
+  const stop = new AbortController();
+  const running = execute("echo $$ > own; sleep 600", {}, stop.signal, clock);
+  await vi.waitFor(() => expect(pidIn("own")).toBeGreaterThan(0), 15_000);
+  stop.abort(new Error("cancelled"));
+  await expect(running).rejects.toThrow("cancelled");
+  expect(clock.pending).toBe(0);
 });
 
 it("keeps the end of what is said too much", async () => {

@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { Clock } from "#core/clock.ts";
+import { startReaper } from "#runtime/engine/embedded/reaper.ts";
 import { ORGANS } from "../organs.ts";
 import { defineSkill, type Skill, SkillFailed } from "../skill.ts";
 
@@ -29,7 +31,7 @@ const LINES_TOLD = 5;
 
 /**
  * Runs a command of the configuration: in a process group of its own, with a bounded output and time. When it ends, or must
- * end, so does all that it has started in its group.
+ * end, or this process does, however that came, so does all that it has started.
  */
 export function runCommand(commands: () => Readonly<Record<string, CommandConfig>>): Skill {
   return defineSkill({
@@ -81,14 +83,23 @@ type Ended =
   | { readonly kind: "too long"; readonly output: string }
   | { readonly kind: "not started"; readonly reason: string; readonly output: string };
 
-/** @throws the signal's reason when it aborts; the group has ended then */
+/** @throws the signal's reason when it aborts; all that it has started has ended then */
 async function run(
   { argv: [program = "", ...args], cwd, timeoutMs }: CommandConfig,
   env: Record<string, string>,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Ended> {
-  const child = spawn(program, args, { cwd, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  // What leaves the group, as daemons do, still carries this; the reaper looks for it also when this process was killed.
+  const mark = randomUUID();
+  const reaper = startReaper(`SEEDCORE_COMMAND=${mark}`);
+  const child = spawn(program, args, {
+    cwd,
+    env: { ...env, SEEDCORE_COMMAND: mark },
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  if (child.pid !== undefined) reaper.watch(child.pid);
   let output = "";
   const keep = (piece: Buffer) => {
     output = (output + piece.toString()).slice(-MAX_OUTPUT_BYTES);
@@ -96,9 +107,11 @@ async function run(
   child.stdout.on("data", keep);
   child.stderr.on("data", keep);
   let isTooLong = false;
+  let cancelKill = () => {};
   const stop = () => {
     endGroup(child.pid, "SIGTERM");
-    clock.after(GRACE_MS, () => endGroup(child.pid, "SIGKILL"));
+    cancelKill();
+    cancelKill = clock.after(GRACE_MS, () => endGroup(child.pid, "SIGKILL"));
   };
   const cancelTimer = clock.after(timeoutMs, () => {
     isTooLong = true;
@@ -111,8 +124,12 @@ async function run(
     child.once("exit", (code, by) => resolve({ kind: "exited", code, signal: by, output }));
   });
   cancelTimer();
+  // From here on the group's number may be given to others.
+  cancelKill();
   signal.removeEventListener("abort", stop);
   endGroup(child.pid, "SIGKILL");
+  if (child.pid !== undefined) reaper.forget(child.pid);
+  await reaper.close();
   // What it had said before it ended may still be in the pipes.
   await new Promise((resolve) => setImmediate(resolve));
   child.stdout.destroy();

@@ -1,8 +1,6 @@
 /** Answers for addresses that lead nowhere: they say what exists instead. */
 import { ServiceError } from "#core/service-error.ts";
-import type { Plan } from "./plan.ts";
-
-type Routed = Pick<Plan, "contract" | "procedure">;
+import type { Routed } from "./route-table.ts";
 
 /** NOT_FOUND, or METHOD_NOT_ALLOWED where the path exists with other methods. */
 export function nothingAt(plans: readonly Routed[], method: string, url: string): ServiceError {

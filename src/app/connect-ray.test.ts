@@ -1,0 +1,93 @@
+/** connect() to an organism on a Ray cluster that is played here: its client server, and a gateway. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { createKeyPair } from "#runtime/auth/key-pair.ts";
+import { DataResponseSchema, RayletDataStreamer, RayletDriver } from "#runtime/ray/protocol/ray-client_pb.js";
+import { openingAnswer } from "#testing/fake-ray.ts";
+import { type GrpcServer, startGrpcServer } from "#testing/grpc-server.ts";
+import { connect } from "./connect.ts";
+
+const keys = createKeyPair();
+let home: string;
+let gateway: Server;
+let ray: GrpcServer;
+let sessions: { present: number; most: number; opened: number };
+/** What a good-bye waits for before it is answered. */
+let mayLeave: Promise<void>;
+
+function routes({ service }: ConnectRouter): void {
+  service(RayletDriver, {
+    clusterInfo: () => ({ responseType: { case: "json", value: "{}" } }),
+    kVGet({ key }) {
+      const isKey = Buffer.from(key).toString().endsWith("/key");
+      const value = isKey ? keys.privateJwk : [`http://127.0.0.1:${(gateway.address() as AddressInfo).port}`];
+      return { value: Buffer.from(JSON.stringify(value)) };
+    },
+  });
+  service(RayletDataStreamer, {
+    async *datapath(requests) {
+      sessions.opened++;
+      sessions.most = Math.max(sessions.most, ++sessions.present);
+      try {
+        for await (const request of requests) {
+          if (request.type.case === "connectionCleanup") await mayLeave;
+          const put = { case: "put", value: { valid: true, id: new Uint8Array(28) } } as const;
+          const type = request.type.case === "put" ? put : openingAnswer(request);
+          if (type !== undefined) yield create(DataResponseSchema, { reqId: request.reqId, type });
+        }
+      } finally {
+        sessions.present--;
+      }
+    },
+  });
+}
+
+beforeEach(async () => {
+  home = mkdtempSync(join(tmpdir(), "seedcore-connect-ray-"));
+  sessions = { present: 0, most: 0, opened: 0 };
+  mayLeave = Promise.resolve();
+  ray = await startGrpcServer(routes);
+  gateway = createServer(({ url }, response) => {
+    const topology = { version: 1, epoch: "e", state: "settled", replicas: [] };
+    if (url === "/-/topology") response.setHeader("content-type", "application/json").end(JSON.stringify(topology));
+  });
+  await new Promise<void>((resolve) => gateway.listen(0, "127.0.0.1", resolve));
+});
+
+afterEach(async () => {
+  gateway.closeAllConnections();
+  await Promise.all([ray.close(), new Promise((resolve) => gateway.close(resolve))]);
+  rmSync(home, { recursive: true });
+});
+
+const open = () => connect({ address: `ray://127.0.0.1:${ray.port}`, home, namespace: "one" });
+
+test("connection.ray opens a session by its first use, one for all who connect, and it ends with the connection", async () => {
+  const connection = await open();
+  const same = await open();
+  expect(sessions.opened).toBe(0);
+  await Promise.all([connection.ray.put(1), same.ray.put(2), connection.ray.put(3)]);
+  expect(sessions).toEqual({ present: 1, most: 1, opened: 1 });
+  await connection.close();
+  await expect(connection.ray.put(4)).rejects.toMatchObject({ code: "CANCELLED", started: "no" });
+  await expect.poll(() => sessions.present).toBe(0);
+});
+
+// Each is a process of 100 MB on the head.
+test("a connection that is opened while the one before is closing waits for the end of its session", async () => {
+  mayLeave = new Promise((resolve) => setTimeout(resolve, 500));
+  const first = await open();
+  await first.ray.put(1);
+  const closing = first.close();
+  const second = await open();
+  await second.ray.put(2);
+  await closing;
+  expect(sessions).toMatchObject({ most: 1, opened: 2 });
+  await second.close();
+});

@@ -1,0 +1,56 @@
+/** The wire itself, over a socket: what a connection's end looks like is Node's and the library's to say, not a fake's. */
+import { create } from "@bufbuild/protobuf";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { systemClock } from "#core/clock.ts";
+import { openingAnswer } from "#testing/fake-ray.ts";
+import { type GrpcServer, startGrpcServer } from "#testing/grpc-server.ts";
+import { createRay, type Ray } from "../ray.ts";
+import { DataResponseSchema, RayletDataStreamer, RayletDriver } from "../protocol/ray-client_pb.js";
+
+let server: GrpcServer;
+let ray: Ray;
+
+function routes({ service }: ConnectRouter): void {
+  service(RayletDriver, {
+    clusterInfo: () => ({ responseType: { case: "json", value: "{}" } }),
+    async kVGet() {
+      server.reset();
+      return new Promise(() => {});
+    },
+  });
+  service(RayletDataStreamer, {
+    async *datapath(requests) {
+      for await (const request of requests) {
+        const type = openingAnswer(request);
+        if (type === undefined) server.reset();
+        else yield create(DataResponseSchema, { reqId: request.reqId, type });
+      }
+    },
+  });
+}
+
+beforeEach(async () => {
+  server = await startGrpcServer(routes);
+  const endpoint = { host: "127.0.0.1", port: server.port, token: undefined, tls: undefined };
+  ray = createRay({ endpoint, namespace: "test", deadlineMs: 10_000 }, { clock: systemClock });
+});
+
+afterEach(async () => {
+  await ray.close();
+  await server.close();
+});
+
+// The library gives a reset the code that Ray sends its exceptions with. Taken for one, it ended the whole process with an
+// unhandled rejection, and nobody who waited was told.
+it("fails what waits on a session whose connection is reset, and opens another", async () => {
+  await ray.versions();
+  await expect(ray.put(1)).rejects.toMatchObject({ code: "CONNECTION_LOST", started: "maybe" });
+  expect(ray.state).toBe("lost");
+  await ray.versions();
+  expect(ray.state).toBe("open");
+});
+
+it("fails a single call whose connection is reset as one that was lost", async () => {
+  await expect(ray.store.get("key")).rejects.toMatchObject({ code: "UNAVAILABLE", started: "no" });
+});

@@ -1,0 +1,167 @@
+import { describe, expect, it } from "vitest";
+import type { Execution } from "#contracts/organism.ts";
+import { systemRandom } from "#core/random.ts";
+import { createBuilder } from "#runtime/storage/builder.ts";
+import type { Database } from "#runtime/storage/database.ts";
+import { createOutbox } from "#runtime/storage/outbox-store.ts";
+import { createRegistry } from "#runtime/telemetry/metrics.ts";
+import { createCountingIds } from "#testing/counting-ids.ts";
+import { createFakeClock } from "#testing/fake-clock.ts";
+import { createMemoryLogger } from "#testing/memory-logger.ts";
+import { createActionStore } from "./action-store.ts";
+import { createActions, type NewAction, OVER_TOPIC } from "./actions.ts";
+import type { Tables } from "./schema.ts";
+import type { TaskRecord } from "./task.ts";
+
+const HOUR_MS = 3_600_000;
+const crossing = { value: 120, expected: 4, spread: 0.5, direction: "up" } as const;
+const execution = {
+  organ: "o",
+  agent: "a",
+  skill: "restart-host",
+  result: null,
+  effect: { state: "confirmed", evidence: "seen" },
+  change: null,
+  undo: null,
+  durationMs: 1,
+} as const;
+
+const decided: NewAction = {
+  incidentId: "inc_1",
+  rule: "restart",
+  skill: "restart-host",
+  target: "cart",
+  params: {},
+  mode: "act",
+  state: "acting",
+  reason: "",
+  wouldBegin: false,
+  cause: null,
+  predictedDeltaE: null,
+  measuredDeltaE: null,
+  undoTaskId: null,
+  checkedSeries: ["services/cart/latency"],
+  decidedBy: null,
+  expiresAtMs: null,
+  actedAtMs: null,
+  endedAtMs: null,
+  risk: "high",
+  undo: null,
+  rawConfidence: null,
+  recalled: [],
+};
+
+/** Actions over a database that keeps nothing, of incidents that are over, with a series that stays bad. */
+function open() {
+  const clock = createFakeClock();
+  const ids = createCountingIds();
+  const log = createMemoryLogger();
+  const q = createBuilder<Tables>("sqlite");
+  const db: Database = {
+    dialect: "sqlite",
+    read: async () => [],
+    write: async () => [],
+    statementCount: 0,
+    close: async () => {},
+  };
+  const statement = q.selectFrom("coordinator_actions").selectAll().compile();
+  const actions = createActions({
+    store: createActionStore(db, q),
+    outbox: createOutbox({ db, owner: "test", clock, random: systemRandom, log, metrics: createRegistry({}) }),
+    write: async () => [],
+    inTurn: (work) => work(1),
+    tell: () => statement,
+    isOpen: () => false,
+    touched: () => {},
+    prepareTask: () => ({ task: { id: ids.next("task") } as TaskRecord, insert: statement }),
+    taskAccepted: () => {},
+    routeOf: async () => ({ timeoutMs: 1_000, idempotent: false }),
+    seriesSince: async () => [{ series: "services/cart/latency", crossing, values: [120, 120, 120] }],
+    heldBack: async () => undefined,
+    modeOf: () => "act",
+    begins: async () => {},
+    clock,
+    ids,
+    log,
+    config: () => ({ settleMs: 2_000, withinMs: 60_000, points: 3, spreads: 4 }),
+  });
+  actions.own(true);
+
+  const take = async (changes: Partial<NewAction>) => {
+    const step = await actions.create({ ...decided, ...changes }, undefined);
+    step?.stored();
+    return step?.after.id ?? "";
+  };
+  const done = async (changes: Partial<NewAction> = {}, undo: Execution["undo"] = null) => {
+    const id = await take(changes);
+    const taskId = actions.recent().find((one) => one.id === id)?.taskId ?? "";
+    const task = { id: taskId, state: "succeeded" } as TaskRecord;
+    actions.closing(task, { kind: "succeed", execution: { ...execution, undo } })?.stored();
+    return id;
+  };
+  const stateOf = (id: string) => actions.recent().find((one) => one.id === id)?.state;
+  return { clock, actions, take, done, stateOf };
+}
+
+describe("a wall clock that jumps", () => {
+  // Set forward it gave a verdict, and took the action back, before anything could have told; set back, its chain waited.
+  it.each([62_000, -HOUR_MS])("by %i ms neither hastens nor delays the look at an effect", async (jumpMs) => {
+    const { clock, done, stateOf } = open();
+    const id = await done();
+    await clock.advance(1_000);
+    clock.jump(jumpMs);
+    await clock.advance(55_000);
+    expect(stateOf(id)).toBe("checking");
+    await clock.advance(8_000);
+    expect(stateOf(id)).toBe("useless");
+  });
+
+  it("does not keep a proposal alive", async () => {
+    const { clock, take, stateOf } = open();
+    const id = await take({ state: "proposed", expiresAtMs: clock.now() + HOUR_MS });
+    clock.jump(-HOUR_MS);
+    await clock.advance(HOUR_MS - 2_000);
+    expect(stateOf(id)).toBe("proposed");
+    await clock.advance(3_000);
+    expect(stateOf(id)).toBe("expired");
+  });
+
+  // The monotonic clock stands still meanwhile: whoever opens the lid must not start what was meant for yesterday.
+  it("because the machine slept leaves nothing to approve", async () => {
+    const { clock, actions, take } = open();
+    const id = await take({ state: "proposed", expiresAtMs: clock.now() + HOUR_MS });
+    clock.jump(8 * HOUR_MS);
+    expect(await actions.decide(id, true, "ada", "")).toMatchObject({ isDecided: false });
+  });
+});
+
+// Only looking forgot: where all that is done is to tell somebody, nothing is looked at, and each stayed for ever.
+it("forgets what ended long ago also where there is nothing to look at", async () => {
+  const { clock, actions, done } = open();
+  await done({ risk: "none", checkedSeries: [] });
+  await clock.advance(HOUR_MS + 1);
+  const id = await done({ risk: "none", checkedSeries: [] });
+  expect(actions.recent().map((one) => one.id)).toEqual([id]);
+});
+
+// A person who stopped a message was asked for ever what had become of it.
+it("does not ask what became of a message that was stopped while it was sent", async () => {
+  const { actions, take, stateOf } = open();
+  const id = await take({ risk: "none", checkedSeries: [] });
+  const taskId = actions.recent()[0]?.taskId ?? "";
+  const error = { code: "OUTCOME_UNKNOWN", message: "It was cancelled." };
+  actions.closing({ id: taskId, state: "cancelled", attempts: 1, error } as TaskRecord, { kind: "cancel" })?.stored();
+  expect(stateOf(id)).toBe("failed");
+});
+
+// Each that had told somebody left a message of its own, and all but the first found nothing to do.
+it("leaves one message that an incident is over, however many told of it", async () => {
+  const { actions, done } = open();
+  const told: Partial<NewAction> = { risk: "none", checkedSeries: [] };
+  const undo = { skill: "notify", params: { isOver: true } };
+  await done(told, undo);
+  await done(told, undo);
+  const over = (statements: readonly object[]) => statements.filter((one) => JSON.stringify(one).includes(OVER_TOPIC));
+  expect(over(actions.ending("inc_1").statements)).toHaveLength(1);
+  expect(over(actions.ending("inc_2").statements)).toHaveLength(0);
+});

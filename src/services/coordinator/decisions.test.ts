@@ -1,0 +1,141 @@
+import { expect, it } from "vitest";
+import type { Diagnosis, Evidence, Option, RecalledCase } from "#contracts/cognitive.ts";
+import { createFakeClock } from "#testing/fake-clock.ts";
+import { CoordinatorConfig } from "./config.ts";
+import { createDecisions } from "./decisions.ts";
+import type { Mode } from "#contracts/action.ts";
+import type { Skill } from "#contracts/organism.ts";
+import type { Maintenance } from "#contracts/policy.ts";
+import type { ActionRecord } from "./action.ts";
+import type { NewAction } from "./actions.ts";
+import type { IncidentRecord } from "./incident.ts";
+import { compilePolicy } from "./policy/policy.ts";
+
+const CAUSE = { service: "stock", kind: "latency", confidence: 0.9 } as const;
+const CASE: RecalledCase = {
+  id: "inc_0",
+  signature: ["stock/latency:up"],
+  cause: CAUSE,
+  action: { skill: "restart-host", target: "stock" },
+  helped: false,
+  weight: 0.5,
+  likeness: 0.9,
+};
+
+/** What is said for and against a restart when these cases are recalled. */
+async function weighed(cases: readonly RecalledCase[]): Promise<Omit<Option, "predictedDeltaE"> | undefined> {
+  const clock = createFakeClock();
+  const compiled = compilePolicy(
+    [{ name: "restart", when: "true", skill: "restart-host", target: "stock", params: {} }],
+    [],
+  );
+  if ("problems" in compiled) throw new Error(compiled.problems.join(" "));
+  let asked: Omit<Option, "predictedDeltaE"> | undefined;
+  const decisions = createDecisions({
+    policy: () => compiled.policy,
+    actions: { ofIncident: () => [], maintenances: () => [] } as never,
+    skills: async () => new Map(),
+    system: async () => ({ openIncidents: 1 }),
+    heldBack: async () => undefined,
+    weigh: async (option) => {
+      asked = option;
+      return { isWorthIt: false, reasoning: "", deltaE: null };
+    },
+    config: () => CoordinatorConfig.parse({}),
+    clock,
+  });
+  const incident = { id: "inc_1", cause: CAUSE, series: [], acknowledgedBy: null, decision: null };
+  const thought = {
+    diagnosis: { cause: { ...CAUSE, changeId: null }, signature: [] },
+    evidence: { cases, graph: null, changes: [] },
+    sinceMs: 0,
+  };
+  await decisions.on(
+    incident as unknown as IncidentRecord,
+    thought as unknown as { diagnosis: Diagnosis; evidence: Evidence; sinceMs: number },
+    true,
+  );
+  return asked;
+}
+
+const RESTART = { name: "restart", when: "true", skill: "restart-host", target: "stock-host", params: {} };
+const SKILL = { name: "restart-host", risk: "high", targetParam: "host" } as Skill;
+const INCIDENT = { id: "inc_1", cause: null, series: [], acknowledgedBy: null, decision: null };
+const NOW = createFakeClock().now();
+const MAINTENANCE: Maintenance = { id: "mnt_1", target: "stock-*", fromMs: 0, toMs: NOW + 60_000, reason: "" };
+
+/** What is written down of a restart in this mode, and what was counted as done or under way. */
+async function decided(
+  mode: Mode,
+  known: { readonly maintenances?: readonly Maintenance[]; readonly recent?: readonly ActionRecord[] },
+): Promise<{ action: NewAction | undefined; counted: readonly ActionRecord[] | undefined }> {
+  const compiled = compilePolicy([RESTART], [{ skill: "*", target: "*", mode }]);
+  if ("problems" in compiled) throw new Error(compiled.problems.join(" "));
+  let action: NewAction | undefined;
+  let counted: readonly ActionRecord[] | undefined;
+  const decisions = createDecisions({
+    policy: () => compiled.policy,
+    actions: {
+      ofIncident: () => [],
+      maintenances: () => known.maintenances ?? [],
+      recent: () => known.recent ?? [],
+      create: async (one: NewAction) => {
+        action = one;
+        return { after: one, entries: [], statements: [], stored: () => {} };
+      },
+    } as never,
+    skills: async () => new Map([[SKILL.name, SKILL]]),
+    system: async () => ({ openIncidents: 1 }),
+    heldBack: async (_action, recent) => {
+      counted = recent;
+      return undefined;
+    },
+    weigh: async () => ({ isWorthIt: true, reasoning: "", deltaE: null }),
+    config: () => CoordinatorConfig.parse({}),
+    clock: createFakeClock(),
+  });
+  await decisions.on(INCIDENT as unknown as IncidentRecord, undefined, true);
+  return { action, counted };
+}
+
+// In the mode observe it was written down as if it would have been done, and held back what else would have been.
+it.each<Mode>(["observe", "propose", "act"])("holds back during maintenance in the mode %s", async (mode) => {
+  const { action } = await decided(mode, { maintenances: [MAINTENANCE] });
+  expect(action).toMatchObject({ state: "observed", wouldBegin: false, reason: expect.stringContaining("mnt_1") });
+});
+
+it("writes down in the mode observe alone what the mode alone keeps from being begun", async () => {
+  expect((await decided("observe", {})).action).toMatchObject({ state: "observed", wouldBegin: true });
+  expect((await decided("propose", {})).action).toMatchObject({ state: "proposed", wouldBegin: false });
+  expect((await decided("act", {})).action).toMatchObject({ state: "acting", wouldBegin: false });
+});
+
+it("counts as begun what would have begun, whatever is said of it, and not what maintenance held back", async () => {
+  const observed = { incidentId: "inc_0", risk: "high", mode: "observe", state: "observed", endedAtMs: NOW - 1 };
+  const recent = [
+    { ...observed, id: "a", wouldBegin: true },
+    { ...observed, id: "b", wouldBegin: false },
+    { ...observed, id: "c", wouldBegin: true, risk: "none" },
+  ] as ActionRecord[];
+  const { counted } = await decided("observe", { recent });
+  expect(counted).toMatchObject([
+    { state: "checking", begunAtMs: NOW - 1 },
+    { state: "observed" },
+    { state: "observed" },
+  ]);
+});
+
+it("weighs an action by like cases of the same against the same cause", async () => {
+  expect(await weighed([CASE, { ...CASE, id: "b", helped: true }])).toMatchObject({ helped: 1, failed: 1 });
+});
+
+// A case that had misled until its weight was next to nothing still kept a repair from being done.
+it.each<[string, Partial<RecalledCase>]>([
+  ["that has misled", { weight: 0.25 }],
+  ["that is hardly like it", { likeness: 0.4 }],
+  ["of another service", { cause: { ...CAUSE, service: "cart" } }],
+  ["of another kind", { cause: { ...CAUSE, kind: "errors" } }],
+  ["in which something else was done", { action: { skill: "scale-host", target: "stock" } }],
+])("leaves out a case %s", async (_what, other) => {
+  expect(await weighed([{ ...CASE, ...other }])).toMatchObject({ helped: 0, failed: 0 });
+});
