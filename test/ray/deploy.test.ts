@@ -120,8 +120,11 @@ test("another build of ml takes over by steps without a failed call, and one tha
     timeout: 60_000,
     interval: 200,
   });
-  const both = (await ml()).replicas.filter(({ state }) => state === "ready").map(({ version }) => version);
-  expect(both.toSorted()).toEqual([expect.stringMatching(/^0/), "v2"]);
+  // The step is read from the database; of the replicas, hosts are told a moment later.
+  await vi.waitFor(async () => {
+    const both = (await ml()).replicas.filter(({ state }) => state === "ready").map(({ version }) => version);
+    expect(both.toSorted()).toEqual([expect.stringMatching(/^0/), "v2"]);
+  }, 3_000);
   // It is the old version's still, which no longer owns every shard.
   for (const source of sources) expect(await overServe(source)).toBe(200);
   const finished = await rolling;

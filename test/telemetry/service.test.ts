@@ -286,12 +286,16 @@ describe("a deploy that fails", () => {
     contracts: [contract],
     package: `/packages/${"a".repeat(40)}`,
   });
-  const replica = (generation: number, kind: "ready" | "backoff"): HostStatus["replicas"][number] => {
+  const replica = (
+    generation: number,
+    kind: "ready" | "backoff",
+    version = String(generation),
+  ): HostStatus["replicas"][number] => {
     const state = { ready: { kind, address: "http://a" }, backoff: { kind, retryAtMs: 9, reason: "no licence" } }[kind];
     return {
       id: `greeter/0@${generation}`,
       pid: 1,
-      version: String(generation),
+      version,
       generation,
       restarts: 0,
       state: { sinceMs: 1, ...state } as HostStatus["replicas"][number]["state"],
@@ -337,12 +341,17 @@ describe("a deploy that fails", () => {
     expect(await greeter()).toBeUndefined();
     await desired.put(HostSpec.parse({ name: "greeter", ...own("1") }));
     const second = await begin("2");
-    await engineHas(replica(2, "ready"), replica(3, "backoff"));
-    expect(await second.failed).toMatchObject({
+    await engineHas(replica(2, "ready", "1"), replica(3, "backoff"));
+    const servesOn = {
       data: { restored: true },
       message: expect.stringContaining("no licence. The version before it serves on.") as unknown,
-    });
+    };
+    expect(await second.failed).toMatchObject(servesOn);
     expect(await greeter()).toMatchObject({ spec: { version: "1" }, generation: 4 });
+    // What was put back has not started yet when the next one fails: those before it serve on.
+    const third = await begin("3");
+    await engineHas(replica(2, "ready", "1"), replica(5, "backoff"));
+    expect(await third.failed).toMatchObject(servesOn);
     await client.removeHost({ host: "greeter" });
   });
 

@@ -83,10 +83,10 @@ export function aftermathOf(
   if (present === undefined) return { restored: false, account: "It was removed again" };
   const { spec } = present;
   const replicas = hosts.find((host) => host.spec.name === spec.name)?.replicas ?? [];
-  const restored =
-    former !== undefined &&
-    isSameButReplicas(former.spec, spec) &&
-    replicas.some(({ generation, state }) => generation === former.generation && state.kind === "ready");
+  // After several that failed, those of an older generation may be the ones that serve on.
+  const serves = ({ version, generation, state }: HostStatus["replicas"][number]) =>
+    state.kind === "ready" && version === spec.version && generation <= (former?.generation ?? 0);
+  const restored = former !== undefined && isSameButReplicas(former.spec, spec) && replicas.some(serves);
   return { restored, account: restored ? "The version before it serves on" : `Version ${spec.version} is to run now` };
 }
 
