@@ -39,18 +39,32 @@ const TIMEOUT_MS = 10_000;
 
 /** @throws Refusal, or a TypeError when nobody answers */
 export async function call<N extends RouteName>(name: N, input: Input<N>): Promise<Output<N>> {
-  const [method, template] = ROUTES[name];
+  const [method] = ROUTES[name];
+  if (method === "GET") return (await send(method, pathOf(name, input))) as Output<N>;
+  const { url, rest } = addressOf(name, input);
+  return (await send(method, url, Object.fromEntries(rest))) as Output<N>;
+}
+
+/** The address of what is read, its query included. */
+export function pathOf<N extends RouteName>(name: N, input: Input<N>): string {
+  const { url, rest } = addressOf(name, input);
+  const query = new URLSearchParams(
+    [...rest].flatMap(([field, value]) => [value].flat().map((one): [string, string] => [field, String(one)])),
+  );
+  return query.size === 0 ? url : `${url}?${query}`;
+}
+
+/** The address, and the fields that are not in it. */
+function addressOf<N extends RouteName>(name: N, input: Input<N>): { url: string; rest: Map<string, unknown> } {
+  const [, template] = ROUTES[name];
   const [service] = name.split(".");
-  const fields = new Map(Object.entries(input as Record<string, unknown>));
+  const rest = new Map(Object.entries(input as Record<string, unknown>));
   const path = template.replace(/\{(\w+)\}/g, (_whole, field: string) => {
-    const value = String(fields.get(field));
-    fields.delete(field);
+    const value = String(rest.get(field));
+    rest.delete(field);
     return encodeURIComponent(value);
   });
-  const url = `/${service}${path}`;
-  if (method !== "GET") return (await send(method, url, Object.fromEntries(fields))) as Output<N>;
-  const query = new URLSearchParams([...fields].map(([field, value]) => [field, String(value)]));
-  return (await send(method, query.size === 0 ? url : `${url}?${query}`)) as Output<N>;
+  return { url: `/${service}${path}`, rest };
 }
 
 export async function send(method: string, url: string, body?: unknown, headers: Record<string, string> = {}) {

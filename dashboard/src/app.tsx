@@ -1,10 +1,11 @@
 /** The frame: who is signed in, where one can go, and what is wrong now. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { actions, follow, incidents, status, trouble } from "./live.ts";
+import { followAll, incidents, proposed, status } from "./live.ts";
 import { linkTo, place } from "./place.ts";
 import { session, signOut } from "./session.ts";
 import { switchTheme, theme } from "./theme.ts";
+import { trouble } from "./trouble.ts";
 import { Ask } from "./parts/ask.tsx";
 import { SignIn } from "./sign-in.tsx";
 import { ActionsView } from "./views/actions.tsx";
@@ -32,7 +33,7 @@ export function App() {
 }
 
 function Signed() {
-  useEffect(follow, []);
+  useEffect(followAll, []);
   const [view = "", id] = place.value;
   const main = useRef<HTMLElement>(null);
   const [, title = "Nothing"] = VIEWS.find(([name]) => name === view) ?? [];
@@ -111,7 +112,7 @@ function Count({ of }: { readonly of: string }) {
     of === "incidents"
       ? (incidents.value ?? []).filter(({ state }) => state === "open").length
       : of === "actions"
-        ? (actions.value ?? []).filter(({ state }) => state === "proposed").length
+        ? (proposed.value ?? []).length
         : 0;
   if (count === 0) return null;
   return (
@@ -125,7 +126,7 @@ function Count({ of }: { readonly of: string }) {
 /** Tells those who do not see the page what has changed. */
 function News() {
   const open = (incidents.value ?? []).filter(({ state }) => state === "open");
-  const waiting = (actions.value ?? []).filter(({ state }) => state === "proposed").length;
+  const waiting = (proposed.value ?? []).length;
   const [newest] = open;
   return (
     <p class="unseen" role="log" aria-live="polite">

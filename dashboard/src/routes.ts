@@ -8,6 +8,7 @@ export const ROUTES = {
   "coordinator.labelIncident": ["PUT", "/incidents/{id}/label"],
   "coordinator.listActions": ["GET", "/actions"],
   "coordinator.listIncidents": ["GET", "/incidents"],
+  "coordinator.watchIncidents": ["GET", "/incidents/live"],
   "coordinator.listTasks": ["GET", "/tasks"],
   "coordinator.retryTask": ["POST", "/tasks/{id}/retry"],
   "coordinator.settleAction": ["POST", "/actions/{id}/outcome"],

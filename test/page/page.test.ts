@@ -199,13 +199,32 @@ describe("a person at the page", () => {
   it("sees the newest point of an open chart without asking", async () => {
     const points = "**/series/s499/points*";
     await page.route(points, (route) => route.abort());
-    const begun = page.waitForResponse(/\/ml\/sources\/many\/live/);
     await page.reload();
-    await begun;
+    // Where the stream begins the points before are asked for.
+    const told = page.getByText("The organism does not answer");
+    await told.waitFor();
     const nowMs = Date.now();
     await send("POST", "/ml/sources/many/points", { series: [{ name: "s499", points: [[nowMs, 777]] }] });
     await page.getByRole("img", { name: /many\/s499: now 777/ }).waitFor();
     await page.unroute(points);
+    await told.waitFor({ state: "hidden", timeout: 15_000 });
+  });
+
+  // A browser has six connections to a host for all its windows; three sources' charts took them all, and the seventh waited.
+  it("needs one connection for all that it shows, however often another is shown", async () => {
+    const open = new Set<string>();
+    page.on("request", (request) => void (request.url().includes("live") && open.add(request.url())));
+    await page.reload();
+    for (const view of VIEWS) {
+      await go(view);
+      await page.waitForTimeout(200);
+    }
+    expect(open.size).toBeGreaterThan(1);
+    expect([...open].filter((one) => !new URL(one).pathname.startsWith("/-/live"))).toEqual([]);
+    // The one of before is closed: what is asked for besides is answered at once.
+    await page.waitForTimeout(1_500);
+    expect(await page.evaluate("fetch('/-/ping').then(({ status }) => status)")).toBe(200);
+    await page.goBack();
   });
 
   it("gets to every view and through a list with the keyboard alone", async () => {
@@ -223,12 +242,14 @@ describe("a person at the page", () => {
   // The clock of the page went on well each second, and took back what the others had said.
   it("is told for as long as something does not answer", async () => {
     const told = page.getByText("The organism does not answer");
-    await page.route("**/telemetry/status", (route) => route.abort());
+    await page.route("**/-/live?*", (route) => route.abort());
+    await go("tasks");
     await told.waitFor();
     await page.waitForTimeout(2_500);
     expect(await told.isVisible()).toBe(true);
-    await page.unroute("**/telemetry/status");
+    await page.unroute("**/-/live?*");
     await told.waitFor({ state: "hidden" });
+    await page.goBack();
   });
 
   it("signs out, and in again with a token", async () => {

@@ -3,7 +3,7 @@ import { call } from "../api.ts";
 import { skillName } from "#contracts/action-text.ts";
 import { causeName } from "#contracts/cause-text.ts";
 import { duration, percent } from "../format.ts";
-import { type Action, nowMs, refreshActions } from "../live.ts";
+import { type Action, nowMs } from "../live.ts";
 import { linkTo } from "../place.ts";
 import { may } from "../session.ts";
 import { Ask } from "./ask.tsx";
@@ -12,7 +12,7 @@ import { Ask } from "./ask.tsx";
 export function Proposal({ action }: { readonly action: Action }) {
   const [reason, setReason] = useState("");
   const decide = (approve: boolean) => async () => {
-    await call("coordinator.decideAction", { id: action.id, approve, reason }).finally(refreshActions);
+    await call("coordinator.decideAction", { id: action.id, approve, reason });
   };
   const { cause, expiresAtMs, predictedDeltaE } = action;
   return (

@@ -1,10 +1,10 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { call } from "../api.ts";
-import { every } from "../live.ts";
+import { follow } from "../feed.ts";
 import { linkTo } from "../place.ts";
 import { MOST_POINTS, type Points, withNewer, withStretch } from "../points.ts";
-import { followSeries } from "../series-feed.ts";
+import { tell, whyOf } from "../trouble.ts";
 import { Chart, type Mark } from "./chart.tsx";
 
 interface SeriesChartProps {
@@ -25,23 +25,42 @@ export function SeriesChart({ source, series, marks, aroundMs: [fromMs, toMs], i
   const points = useSignal<Points>([]);
   useEffect(() => {
     let nextMs = Math.round(fromMs);
+    let timer: number | undefined;
+    let isOver = false;
     const load = async (): Promise<void> => {
-      const { points: found } = await call("ml.points", {
-        source,
-        series,
-        fromMs: nextMs,
-        toMs: isLive ? 1e15 : Math.round(toMs),
-        limit: MOST_POINTS,
-      });
-      nextMs = (found.at(-1)?.[0] ?? nextMs - 1) + 1;
-      points.value = withStretch(
-        points.peek(),
-        found.map(([atMs, value]) => [atMs, value]),
-      );
+      clearTimeout(timer);
+      let isToReadAgain = isLive;
+      try {
+        const { points: found } = await call("ml.points", {
+          source,
+          series,
+          fromMs: nextMs,
+          toMs: isLive ? 1e15 : Math.round(toMs),
+          limit: MOST_POINTS,
+        });
+        nextMs = (found.at(-1)?.[0] ?? nextMs - 1) + 1;
+        points.value = withStretch(
+          points.peek(),
+          found.map(([atMs, value]) => [atMs, value]),
+        );
+        tell(points, "");
+      } catch (error) {
+        isToReadAgain = true;
+        if (!isOver) tell(points, whyOf(error));
+      }
+      if (isToReadAgain && !isOver) timer = window.setTimeout(again, READ_AGAIN_MS);
     };
-    if (!isLive) return void load().catch(() => {});
-    const ends = [every(READ_AGAIN_MS, load), whileInView(figure.current, () => follow(source, series, points, load))];
-    return () => ends.forEach((end) => end());
+    // Hidden tabs ask nothing; when it is seen, the stream begins anew.
+    const again = () => {
+      if (!isLive || document.visibilityState === "visible") void load();
+    };
+    const end = isLive ? whileInView(figure.current, () => followPoints(source, series, points, load)) : void load();
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+      tell(points, "");
+      end?.();
+    };
   }, [source, series, isLive]);
   return (
     <figure ref={figure}>
@@ -55,8 +74,13 @@ export function SeriesChart({ source, series, marks, aroundMs: [fromMs, toMs], i
   );
 }
 
-/** Draws once a frame, however many points come at once. */
-function follow(source: string, series: string, points: { value: Points; peek(): Points }, load: () => Promise<void>) {
+/** Draws once a frame, however many points come at once; reads what was before each time the stream begins. */
+function followPoints(
+  source: string,
+  series: string,
+  points: { value: Points; peek(): Points },
+  load: () => Promise<void>,
+): () => void {
   let told: (readonly [number, number])[] = [];
   let frame: number | undefined;
   const draw = () => {
@@ -64,14 +88,17 @@ function follow(source: string, series: string, points: { value: Points; peek():
     points.value = withNewer(points.peek(), told);
     told = [];
   };
-  const end = followSeries(source, {
-    series,
-    opened: () => void load().catch(() => {}),
-    take(atMs, value) {
-      told.push([atMs, value]);
-      frame ??= requestAnimationFrame(draw);
+  const end = follow(
+    "ml.live",
+    { source, series: [series] },
+    {
+      began: () => void load(),
+      take({ timestampMs, value }) {
+        told.push([timestampMs, value]);
+        frame ??= requestAnimationFrame(draw);
+      },
     },
-  });
+  );
   return () => {
     if (frame !== undefined) cancelAnimationFrame(frame);
     end();

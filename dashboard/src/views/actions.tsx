@@ -1,11 +1,9 @@
-import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import { toWouldHaveDone } from "#app/cli/would-have-done.ts";
 import { howToSettle, skillName } from "#contracts/action-text.ts";
 import { causeName } from "#contracts/cause-text.ts";
-import { call, type Output } from "../api.ts";
+import { call } from "../api.ts";
 import { ago, percent } from "../format.ts";
-import { type Action, actions, every, incidents, nowMs, refreshActions } from "../live.ts";
+import { type Action, incidents, nowMs, proposed, useLive } from "../live.ts";
 import { Ask } from "../parts/ask.tsx";
 import { Badge } from "../parts/badge.tsx";
 import { Empty } from "../parts/loading.tsx";
@@ -15,10 +13,12 @@ import { linkTo } from "../place.ts";
 import { may } from "../session.ts";
 
 const SHOWN = 100;
+/** That are asked for: the report is of all of them. */
+const MOST_ACTIONS = 500;
 
 export function ActionsView() {
-  const all = actions.value;
-  const waiting = all?.filter(({ state }) => state === "proposed");
+  const all = useLive("coordinator.listActions", { limit: MOST_ACTIONS })?.actions;
+  const waiting = proposed.value;
   const unknown = (all ?? []).filter(({ state }) => state === "unknown");
   const others = all?.filter(({ state }) => state !== "proposed");
   return (
@@ -41,7 +41,7 @@ export function ActionsView() {
       )}
       <section>
         <h2>Would have been done</h2>
-        <Report />
+        <Report all={all} />
       </section>
       <section>
         <h2>How sure, and how often right</h2>
@@ -71,7 +71,7 @@ export function ActionsView() {
 
 function Unknown({ action }: { readonly action: Action }) {
   const settle = (outcome: "helped" | "useless" | "failed") => async () => {
-    await call("coordinator.settleAction", { id: action.id, outcome }).finally(refreshActions);
+    await call("coordinator.settleAction", { id: action.id, outcome });
   };
   return (
     <article class="card" aria-label={`Unknown: ${skillName(action)}`}>
@@ -93,8 +93,7 @@ function Unknown({ action }: { readonly action: Action }) {
   );
 }
 
-function Report() {
-  const all = actions.value;
+function Report({ all }: { readonly all: readonly Action[] | undefined }) {
   const report = all && toWouldHaveDone(all, new Map((incidents.value ?? []).map((one) => [one.id, one])));
   if (report === undefined || report.length === 0) {
     return <Empty of={report}>The mode observe kept nothing from being done.</Empty>;
@@ -118,9 +117,7 @@ function Report() {
 
 /** Confidences in causes beside what became of them. */
 function Calibration() {
-  const calibration = useSignal<Output<"cognitive.calibration"> | undefined>(undefined);
-  useEffect(() => every(10_000, async () => void (calibration.value = await call("cognitive.calibration", {}))), []);
-  const said = calibration.value?.bins.filter(({ predictions }) => predictions > 0);
+  const said = useLive("cognitive.calibration", {})?.bins.filter(({ predictions }) => predictions > 0);
   if (said === undefined || said.length === 0) return <Empty of={said}>No cause was put to the test yet.</Empty>;
   return (
     <Table

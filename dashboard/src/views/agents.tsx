@@ -1,34 +1,22 @@
-import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
-import { call } from "../api.ts";
 import { percent } from "../format.ts";
-import { type Agent, every, type Organ } from "../live.ts";
+import { type Agent, useLive } from "../live.ts";
 import { Empty } from "../parts/loading.tsx";
 import { Table } from "../parts/table.tsx";
 
 export function AgentsView() {
-  const organs = useSignal<readonly Organ[] | undefined>(undefined);
-  const agents = useSignal<readonly Agent[]>([]);
-  useEffect(
-    () =>
-      every(5_000, async () => {
-        const [found, known] = await Promise.all([call("organism.organs", {}), call("state.agents", {})]);
-        organs.value = found.organs;
-        agents.value = known.agents;
-      }),
-    [],
-  );
+  const organs = useLive("organism.organs", {})?.organs;
+  const agents = useLive("state.agents", {})?.agents ?? [];
   return (
     <>
       <h1>Agents</h1>
-      <Empty of={organs.value}>There are no organs.</Empty>
-      {(organs.value ?? []).map((organ) => (
+      <Empty of={organs}>There are no organs.</Empty>
+      {(organs ?? []).map((organ) => (
         <section key={organ.id}>
           <h2>{organ.id}</h2>
           <p class="quiet">
             {organ.summary} Skills: {organ.skills.join(", ") || "none"}.
           </p>
-          <Members ids={organ.agents} agents={agents.value} organ={organ.id} />
+          <Members ids={organ.agents} agents={agents} organ={organ.id} />
         </section>
       ))}
     </>

@@ -1,11 +1,10 @@
 /** One incident: what happened, why, what was done, and whether it helped. */
-import { useSignal, useSignalEffect } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { howToSettle, skillName } from "#contracts/action-text.ts";
 import { causeName } from "#contracts/cause-text.ts";
 import { call } from "../api.ts";
 import { clock, day, percent } from "../format.ts";
-import { type Action, type IncidentDetail, incidents } from "../live.ts";
+import { type Action, type IncidentDetail, useLive } from "../live.ts";
 import { Ask } from "../parts/ask.tsx";
 import { Badge } from "../parts/badge.tsx";
 import { Proposal } from "../parts/proposal.tsx";
@@ -18,24 +17,9 @@ const MOST_CHARTS = 4;
 const LEAST_CONFIDENCE = 0.005;
 
 export function IncidentView({ id }: { readonly id: string }) {
-  const detail = useSignal<IncidentDetail | undefined>(undefined);
-  const problem = useSignal("");
-  const load = async () => {
-    try {
-      detail.value = await call("coordinator.getIncident", { id });
-      problem.value = "";
-    } catch (error) {
-      problem.value = (error as Error).message;
-    }
-  };
-  useEffect(() => void load(), [id]);
-  // The stream says that it changed, with what people see in lists; the whole is asked for.
-  useSignalEffect(() => {
-    if (incidents.value?.some((one) => one.id === id && one.updatedAtMs !== detail.peek()?.updatedAtMs)) void load();
-  });
-  const incident = detail.value;
-  if (problem.value !== "") return <p class="empty">{problem.value}</p>;
-  if (incident === undefined) return <p class="empty">Loading …</p>;
+  const [problem, setProblem] = useState("Loading …");
+  const incident = useLive("coordinator.getIncident", { id }, setProblem);
+  if (incident === undefined) return <p class="empty">{problem}</p>;
   const proposed = incident.actions.filter(({ state }) => state === "proposed");
   return (
     <>
@@ -50,7 +34,7 @@ export function IncidentView({ id }: { readonly id: string }) {
       </p>
       {incident.state === "open" && incident.acknowledgedBy === null && may("operate") && (
         <p class="answer">
-          <Ask label="I am at it" work={() => call("coordinator.acknowledgeIncident", { id }).then(load)} />
+          <Ask label="I am at it" work={() => call("coordinator.acknowledgeIncident", { id })} />
         </p>
       )}
       {proposed.map((action) => (
@@ -60,7 +44,7 @@ export function IncidentView({ id }: { readonly id: string }) {
       <Done actions={incident.actions.filter(({ state }) => state !== "proposed")} />
       <Story incident={incident} />
       <Charts incident={incident} />
-      <Label incident={incident} onChange={load} />
+      <Label incident={incident} />
     </>
   );
 }
@@ -177,12 +161,10 @@ function Charts({ incident }: { readonly incident: IncidentDetail }) {
   );
 }
 
-function Label({ incident, onChange }: { readonly incident: IncidentDetail; readonly onChange: () => Promise<void> }) {
+function Label({ incident }: { readonly incident: IncidentDetail }) {
   if (!may("operate")) return null;
-  const label = (value: "incident" | "not-an-incident") => async () => {
-    await call("coordinator.labelIncident", { id: incident.id, label: value });
-    await onChange();
-  };
+  const label = (value: "incident" | "not-an-incident") => () =>
+    call("coordinator.labelIncident", { id: incident.id, label: value });
   return (
     <section>
       <h2>Was it one?</h2>

@@ -1,6 +1,6 @@
 import type { Output } from "../api.ts";
 import { ago, number } from "../format.ts";
-import { actions, graph, incidents, nowMs, status } from "../live.ts";
+import { graph, incidents, nowMs, proposed, status } from "../live.ts";
 import { Badge } from "../parts/badge.tsx";
 import { IncidentList } from "../parts/incident-list.tsx";
 import { Empty } from "../parts/loading.tsx";
@@ -13,7 +13,7 @@ const RECENT = 5;
 export function OverviewView() {
   const open = incidents.value?.filter(({ state }) => state === "open");
   const resolved = incidents.value?.filter(({ state }) => state === "resolved").slice(0, RECENT);
-  const waiting = (actions.value ?? []).filter(({ state }) => state === "proposed");
+  const waiting = proposed.value ?? [];
   return (
     <>
       <h1>Overview</h1>

@@ -3,19 +3,17 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call, type Output } from "../api.ts";
 import { ago, number } from "../format.ts";
-import { every, incidents, nowMs } from "../live.ts";
+import { incidents, nowMs, useLive } from "../live.ts";
 import { Empty } from "../parts/loading.tsx";
 import type { Mark } from "../parts/chart.tsx";
 import { SeriesChart } from "../parts/series-chart.tsx";
 import { Spark } from "../parts/spark.tsx";
 import { linkTo } from "../place.ts";
 
-type Sources = Output<"ml.sources">["sources"];
 type Series = Output<"ml.source">["series"][number];
 
 const SHOWN_MS = 10 * 60_000;
 const SPARK_POINTS = 120;
-const EVERY_MS = 1_000;
 const MOST_INCIDENTS = 5;
 const BY_NAME = new Intl.Collator("en", { numeric: true });
 
@@ -26,15 +24,14 @@ export function SeriesView({
   readonly source: string | undefined;
   readonly series: string | undefined;
 }) {
-  const sources = useSignal<Sources | undefined>(undefined);
-  useEffect(() => every(5_000, async () => void (sources.value = (await call("ml.sources", {})).sources)), []);
-  const chosen = source ?? sources.value?.[0]?.source;
+  const sources = useLive("ml.sources", {})?.sources;
+  const chosen = source ?? sources?.[0]?.source;
   return (
     <>
       <h1>Series</h1>
-      <Empty of={sources.value}>No source has sent points yet.</Empty>
+      <Empty of={sources}>No source has sent points yet.</Empty>
       <p class="tabs" role="group" aria-label="Sources">
-        {(sources.value ?? []).map((one) => (
+        {(sources ?? []).map((one) => (
           <a
             key={one.source}
             href={linkTo("series", one.source)}
@@ -86,14 +83,10 @@ function Large({ source, series }: { readonly source: string; readonly series: s
 }
 
 function Rows({ source }: { readonly source: string }) {
-  const all = useSignal<readonly Series[] | undefined>(undefined);
+  const all = useLive("ml.source", { source })?.series;
   const [text, setText] = useState("");
-  useEffect(
-    () => every(EVERY_MS, async () => void (all.value = (await call("ml.source", { source })).series)),
-    [source],
-  );
   const wanted = text.toLowerCase();
-  const found = all.value
+  const found = all
     ?.filter(({ name }) => name.toLowerCase().includes(wanted))
     .sort((a, b) => BY_NAME.compare(a.name, b.name));
   return (
@@ -101,7 +94,7 @@ function Rows({ source }: { readonly source: string }) {
       <input
         type="search"
         aria-label="Filter series"
-        placeholder={`Filter ${all.value?.length ?? 0} series`}
+        placeholder={`Filter ${all?.length ?? 0} series`}
         value={text}
         onInput={({ currentTarget }) => setText(currentTarget.value)}
       />

@@ -1,8 +1,6 @@
-import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import { call } from "../api.ts";
 import { ago } from "../format.ts";
-import { every, nowMs, type Task } from "../live.ts";
+import { nowMs, type Task, useLive } from "../live.ts";
 import { Ask } from "../parts/ask.tsx";
 import { Badge } from "../parts/badge.tsx";
 import { Empty } from "../parts/loading.tsx";
@@ -13,18 +11,14 @@ const LIMIT = 100;
 const ENDED: ReadonlySet<Task["state"]> = new Set(["succeeded", "failed", "cancelled"]);
 
 export function TasksView() {
-  const tasks = useSignal<{ readonly tasks: readonly Task[]; readonly total: number } | undefined>(undefined);
-  const load = async () => void (tasks.value = await call("coordinator.listTasks", { limit: LIMIT }));
-  useEffect(() => every(2_000, load), []);
-  const change = (name: "coordinator.cancelTask" | "coordinator.retryTask", id: string) => async () => {
-    await call(name, { id }).finally(load);
-  };
+  const found = useLive("coordinator.listTasks", { limit: LIMIT });
+  const change = (name: "coordinator.cancelTask" | "coordinator.retryTask", id: string) => () => call(name, { id });
   return (
     <>
       <h1>Tasks</h1>
-      <Empty of={tasks.value?.tasks}>No task was submitted yet.</Empty>
+      <Empty of={found?.tasks}>No task was submitted yet.</Empty>
       <ul class="rows">
-        {(tasks.value?.tasks ?? []).map((task) => (
+        {(found?.tasks ?? []).map((task) => (
           <li key={task.id} class="row">
             <span class="row-head">
               <Badge of={task.state} /> <strong>{task.type}</strong> <span class="quiet">{task.description}</span>
@@ -47,9 +41,9 @@ export function TasksView() {
           </li>
         ))}
       </ul>
-      {tasks.value !== undefined && tasks.value.total > LIMIT && (
+      {found !== undefined && found.total > LIMIT && (
         <p class="quiet">
-          The newest {LIMIT} of {tasks.value.total}.
+          The newest {LIMIT} of {found.total}.
         </p>
       )}
     </>

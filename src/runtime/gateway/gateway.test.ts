@@ -195,6 +195,7 @@ describe("the door", () => {
       "/store/things/1",
       "/-/ping",
       "/-/topology",
+      "/-/live?of=/store/things/1",
       "/metrics",
       "/openapi.json",
       "/docs",
@@ -670,6 +671,21 @@ describe("a session", () => {
     );
     const foreign = withCookie(cookie, { origin: "http://127.0.0.1:1" });
     expect((await ask("/-/session", { method: "DELETE", headers: foreign })).status).toBe(403);
+  });
+
+  test("ends the feed that it has open, as leaving does, and a feed of what cannot be followed is refused", async () => {
+    const host = await replica("a", (_request, response) => void response.end('{"id":"1"}'));
+    topology.set([host.replica]);
+    const live = "/-/live?of=/store/things/1";
+    const cookie = await signIn();
+    const ofSession = ask(live, { headers: withCookie(cookie) });
+    const ofToken = ask(live);
+    await expect.poll(() => host.seen.length).toBeGreaterThan(1);
+    await ask("/-/session", { method: "DELETE", headers: withCookie(cookie) });
+    expect((await ofSession).text).toContain('data: {"of":0,"value":{"id":"1"}}');
+    expect((await ask("/-/live?of=/store/things")).json()).toMatchObject({ status: 422, code: "INVALID_INPUT" });
+    await gateway.drain();
+    expect((await ofToken).text).toContain('data: {"of":0,"value":{"id":"1"}}');
   });
 
   test("is nobody's without a token, or with an invented cookie", async () => {

@@ -18,6 +18,7 @@ import { createOwnRoutes } from "./own-routes.ts";
 import { sendProblem } from "../http/problem-response.ts";
 import { ProxiedCall, type ProxyParts } from "./proxied-call.ts";
 import { readBody } from "./request-body.ts";
+import { LiveFeeds } from "./live-feeds.ts";
 import { createOffer } from "./offer.ts";
 import { readPageFiles } from "./page-files.ts";
 import type { Routed, RouteMatch } from "../http/route-table.ts";
@@ -44,6 +45,7 @@ export async function createGateway(
   const pools = createPools(topology);
   const parts: ProxyParts = { balancer: createBalancer(topology, clock, random), pools, topology, clock, random };
   const poll = new TopologyPoll(topology, clock);
+  const live = new LiveFeeds({ ...parts, maxDeadlineMs: spec.maxDeadlineMs });
   const sessions = new Sessions(clock);
   const running = new Set<ProxiedCall>();
   const metrics = createGatewayMetrics(context.metrics, () => running.size);
@@ -130,6 +132,7 @@ export async function createGateway(
     ...context,
     offered,
     poll,
+    live,
     pools,
     sessions,
     page: await readPageFiles(pageFolder),
@@ -171,6 +174,7 @@ export async function createGateway(
       server.close();
       server.closeIdleConnections();
       poll.endAll();
+      live.endAll();
       if (running.size > 0) {
         await new Promise<void>((resolve) => {
           onIdle = resolve;
@@ -182,6 +186,7 @@ export async function createGateway(
     },
     async close() {
       poll.endAll();
+      live.endAll();
       server.close();
       server.closeAllConnections();
       parts.balancer.close();

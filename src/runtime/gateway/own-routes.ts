@@ -13,6 +13,7 @@ import { correlationIdOf } from "../http/request-head.ts";
 import { nothingAt } from "../http/what-exists.ts";
 import type { Replica } from "../topology.ts";
 import { type Exposition, mergeExpositions } from "./metrics-merge.ts";
+import { type LiveFeeds, toFollowed } from "./live-feeds.ts";
 import type { Offer } from "./offer.ts";
 import type { PageFiles } from "./page-files.ts";
 import { problemHeaders } from "../http/problem-response.ts";
@@ -29,6 +30,7 @@ declare module "fastify" {
 export interface OwnRoutesDeps extends HostContext {
   readonly offered: () => Offer;
   readonly poll: TopologyPoll;
+  readonly live: LiveFeeds;
   readonly pools: Pools;
   readonly page: PageFiles;
   readonly sessions: Sessions;
@@ -110,6 +112,21 @@ export function createOwnRoutes(deps: OwnRoutesDeps): FastifyInstance {
     const left = new AbortController();
     reply.raw.once("close", () => left.abort());
     return poll.next(after === undefined ? undefined : Number(after), epoch, left.signal);
+  });
+  app.get("/-/live", (request, reply) => {
+    const { raw } = request;
+    const followed = toFollowed((request.query as { of?: string | string[] }).of, deps.offered().table);
+    const { authorization } = raw.headers;
+    const isOfSession = deps.sessions.authorizationOf(raw) === authorization;
+    deps.live.open(
+      {
+        response: reply.raw,
+        authorization: () => (isOfSession ? deps.sessions.authorizationOf(raw) : authorization),
+        correlationId: correlationIdOf(raw.headers, ids),
+      },
+      followed,
+    );
+    reply.hijack();
   });
   app.get("/-/load", (request, reply) => {
     requireScope(request.caller, "read");

@@ -41,7 +41,7 @@ export class Sessions {
 
   /** @returns the value of the `Set-Cookie` header that takes the cookie away. */
   end(request: IncomingMessage): string {
-    this.#open.delete(idOf(request) ?? "");
+    this.#open.delete(idOf(request.headers.cookie ?? "", request.socket) ?? "");
     return toCookie(request, "", 0);
   }
 
@@ -50,26 +50,32 @@ export class Sessions {
    * one that has a token of its own.
    */
   recognise(request: IncomingMessage): void {
-    const { authorization, "sec-fetch-site": site } = request.headers;
-    if ((authorization ?? "") !== "" || request.headers.cookie === undefined) return;
-    if (site !== undefined && site !== "same-origin" && site !== "none") return;
-    const id = idOf(request);
+    if ((request.headers.authorization ?? "") !== "") return;
+    const authorization = this.authorizationOf(request);
+    if (authorization !== undefined) request.headers.authorization = authorization;
+  }
+
+  /** The token of the session that a request of the page is in, which is thereby used; undefined when it is in none. */
+  authorizationOf({ headers, socket }: IncomingMessage): string | undefined {
+    const { cookie, "sec-fetch-site": site } = headers;
+    if (cookie === undefined || (site !== undefined && site !== "same-origin" && site !== "none")) return undefined;
+    const id = idOf(cookie, socket);
     const session = id === undefined ? undefined : this.#open.get(id);
-    if (id === undefined || session === undefined) return;
+    if (id === undefined || session === undefined) return undefined;
     const nowMs = this.#clock.now();
     this.#open.delete(id);
-    if (nowMs - session.usedAtMs > IDLE_MS) return;
+    if (nowMs - session.usedAtMs > IDLE_MS) return undefined;
     this.#open.set(id, { ...session, usedAtMs: nowMs });
-    request.headers.authorization = session.authorization;
+    return session.authorization;
   }
 }
 
 /** Cookies know no ports, and there may be several organisms on one machine. */
-const nameOf = ({ socket }: IncomingMessage): string => `seedcore-${socket.localPort}`;
+const nameOf = ({ localPort }: IncomingMessage["socket"]): string => `seedcore-${localPort}`;
 
-function idOf(request: IncomingMessage): string | undefined {
-  const name = nameOf(request);
-  for (const part of (request.headers.cookie ?? "").split(";")) {
+function idOf(cookie: string, socket: IncomingMessage["socket"]): string | undefined {
+  const name = nameOf(socket);
+  for (const part of cookie.split(";")) {
     const [key, value] = part.trim().split("=", 2);
     if (key === name) return value;
   }
@@ -79,5 +85,5 @@ function idOf(request: IncomingMessage): string | undefined {
 function toCookie(request: IncomingMessage, value: string, lifeMs: number): string {
   // A proxy before us ends TLS.
   const secure = request.headers["x-forwarded-proto"] === "https" ? "; Secure" : "";
-  return `${nameOf(request)}=${value}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${lifeMs / 1_000}${secure}`;
+  return `${nameOf(request.socket)}=${value}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${lifeMs / 1_000}${secure}`;
 }

@@ -1,8 +1,8 @@
 /** Server-sent events: one JSON value each, with back-pressure, heartbeats and a problem at a bad end. */
 import type { ServerResponse } from "node:http";
-import { once } from "node:events";
 import { type ServiceError, toProblem, toServiceError } from "#core/service-error.ts";
 import type { Clock } from "#core/clock.ts";
+import { drained } from "../http/drained.ts";
 
 /** Proxies and clients take a silent connection for a dead one; a comment line says otherwise. */
 const HEARTBEAT_MS = 15_000;
@@ -62,13 +62,4 @@ export async function writeEventStream(
     await events.return?.();
   }
   if (!response.destroyed) response.end();
-}
-
-/** Resolves when the connection has room again or is gone. */
-async function drained(response: ServerResponse): Promise<void> {
-  const done = new AbortController();
-  await Promise.race([
-    once(response, "drain", { signal: done.signal }),
-    once(response, "close", { signal: done.signal }),
-  ]).finally(() => done.abort());
 }
