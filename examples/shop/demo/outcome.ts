@@ -38,9 +38,14 @@ export async function play(stage: Stage, scene: Scene, told: (text: string, atMs
   const coordinator = coordinatorOf(stage.connection);
   const startedMs = Date.now();
   const heard = new Set<string>();
+  // What goes on already may be what the fault joins.
+  const before = (await coordinator.listIncidents({ state: "open" })).incidents.map(({ id }) => id);
   const incidents = async (): Promise<Detail[]> => {
     const { incidents: found } = await coordinator.listIncidents({ sinceMs: startedMs - 1_000 });
-    const details = await Promise.all(found.map(({ id }) => coordinator.getIncident({ id })));
+    const ids = new Set([...found.map(({ id }) => id), ...before]);
+    const details = (await Promise.all([...ids].map((id) => coordinator.getIncident({ id })))).map((detail) =>
+      since(detail, startedMs),
+    );
     const story = details.flatMap(({ id, story: entries }) => entries.map((entry) => ({ id, ...entry })));
     for (const { id, atMs, kind, text } of story.sort((a, b) => a.atMs - b.atMs)) {
       const key = `${id} ${atMs} ${kind} ${text}`;
@@ -68,6 +73,17 @@ export async function play(stage: Stage, scene: Scene, told: (text: string, atMs
   return outcome;
 }
 
+/** What came of it from then on. */
+function since(detail: Detail, startedMs: number): Detail {
+  const { story, actions, tasks } = detail;
+  return {
+    ...detail,
+    story: story.filter(({ atMs }) => atMs >= startedMs),
+    actions: actions.filter(({ createdAtMs }) => createdAtMs >= startedMs),
+    tasks: tasks.filter(({ createdAtMs }) => createdAtMs >= startedMs),
+  };
+}
+
 /** What was done that changes something; telling somebody does not. */
 function repairs(details: readonly Detail[]): Detail["actions"] {
   return details
@@ -75,18 +91,24 @@ function repairs(details: readonly Detail[]): Detail["actions"] {
     .filter(({ checkedSeries, taskId }) => checkedSeries.length > 0 && taskId !== null);
 }
 
+const isMovement = ({ kind }: Detail["story"][number]): boolean => kind === "noticed" || kind === "joined";
+
 function judge(scene: Scene, details: readonly Detail[], startedMs: number): Outcome {
   const { fault } = scene;
   const done = repairs(details).sort((a, b) => a.createdAtMs - b.createdAtMs);
   const target = fault === null ? undefined : hostOf(fault.service);
   const right = done.filter((action) => action.target === target);
   const helped = right.find(({ state }) => state === "helped");
-  const cause = (helped ?? done[0])?.cause ?? details[0]?.cause ?? null;
-  const first = details.flatMap(({ story }) => story).find(({ kind }) => kind === "noticed");
+  const moved = details.filter(({ story }) => story.some(isMovement));
+  const cause = (helped ?? done[0])?.cause ?? moved[0]?.cause ?? null;
+  const [first] = details
+    .flatMap(({ story }) => story)
+    .filter(isMovement)
+    .sort((a, b) => a.atMs - b.atMs);
   const begun = details.flatMap(({ tasks }) => tasks).find(({ id }) => id === right[0]?.taskId);
   return {
     scene,
-    incidents: details.map(({ id }) => id),
+    incidents: moved.map(({ id }) => id),
     cause,
     isCauseRight: fault !== null && cause?.service === target && cause?.kind === fault.kind,
     noticedMs: first === undefined ? null : first.atMs - startedMs,

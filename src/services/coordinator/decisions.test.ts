@@ -67,7 +67,13 @@ const MAINTENANCE: Maintenance = { id: "mnt_1", target: "stock-*", fromMs: 0, to
 /** What is written down of a restart in this mode, and what was counted as done or under way. */
 async function decided(
   mode: Mode,
-  known: { readonly maintenances?: readonly Maintenance[]; readonly recent?: readonly ActionRecord[] },
+  known: {
+    readonly maintenances?: readonly Maintenance[];
+    readonly recent?: readonly ActionRecord[];
+    /** Of the incident. */
+    readonly own?: readonly ActionRecord[];
+    readonly cause?: IncidentRecord["cause"];
+  },
 ): Promise<{ action: NewAction | undefined; counted: readonly ActionRecord[] | undefined }> {
   const compiled = compilePolicy([RESTART], [{ skill: "*", target: "*", mode }]);
   if ("problems" in compiled) throw new Error(compiled.problems.join(" "));
@@ -76,7 +82,7 @@ async function decided(
   const decisions = createDecisions({
     policy: () => compiled.policy,
     actions: {
-      ofIncident: () => [],
+      ofIncident: () => known.own ?? [],
       maintenances: () => known.maintenances ?? [],
       recent: () => known.recent ?? [],
       create: async (one: NewAction) => {
@@ -94,7 +100,8 @@ async function decided(
     config: () => CoordinatorConfig.parse({}),
     clock: createFakeClock(),
   });
-  await decisions.on(INCIDENT as unknown as IncidentRecord, undefined, true);
+  const incident = { ...INCIDENT, cause: known.cause ?? null };
+  await decisions.on(incident as unknown as IncidentRecord, undefined, true);
   return { action, counted };
 }
 
@@ -123,6 +130,20 @@ it("counts as begun what would have begun, whatever is said of it, and not what 
     { state: "observed" },
     { state: "observed" },
   ]);
+});
+
+// While noise kept an incident open, whatever else broke joined it, and nothing was done about it.
+it.each<[string, ActionRecord["state"], IncidentRecord["cause"], boolean]>([
+  ["helped and something else is to blame", "helped", { ...CAUSE, service: "cart" }, true],
+  ["helped and another trouble of the same is", "helped", { ...CAUSE, kind: "memory" }, true],
+  ["helped and the same is to blame", "helped", CAUSE, false],
+  ["helped and nobody knows what is", "helped", { ...CAUSE, service: null, kind: "unknown" }, false],
+  ["did not help", "useless", { ...CAUSE, service: "cart" }, false],
+  ["is being done", "acting", { ...CAUSE, service: "cart" }, false],
+])("of a rule that was followed and %s", async (_what, state, cause, isFollowedAgain) => {
+  const before = { rule: "restart", risk: "high", state, cause: CAUSE } as ActionRecord;
+  const { action } = await decided("act", { own: [before], cause });
+  expect(action !== undefined).toBe(isFollowedAgain);
 });
 
 it("weighs an action by like cases of the same against the same cause", async () => {

@@ -1,6 +1,6 @@
 /**
- * What is done about an incident: the first rule of the policy that matches it and was not followed yet, in the mode that
- * holds for its skill and target, weighed by experience, and held within the blast radius.
+ * What is done about an incident: the first rule of the policy that matches it and was not followed yet for what is to blame,
+ * in the mode that holds for its skill and target, weighed by experience, and held within the blast radius.
  */
 import type { Hypothesis, Option, RecalledCase } from "#contracts/cognitive.ts";
 import type { Incident, StoryEntry } from "#contracts/incident.ts";
@@ -81,7 +81,7 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
       maintenanceOf: (target) => maintenanceOf(actions.maintenances(), target, nowMs),
       nowMs,
     });
-    const followed = new Set(own.filter(({ state }) => state !== "held").map(({ rule }) => rule));
+    const followed = new Set(own.filter((one) => isFollowed(one, incident.cause)).map(({ rule }) => rule));
     const entries: StoryEntry[] = [];
     for (;;) {
       const choice = deps.policy().decide(signals, {
@@ -218,6 +218,12 @@ function asIfDone(action: ActionRecord, lookedAfterMs: number, nowMs: number): A
     begunAtMs: observedAtMs,
     actedAtMs: observedAtMs,
   };
+}
+
+/** Whether its rule has had its turn: what helped did so against one cause, and another may have come since. */
+function isFollowed({ state, cause: before }: ActionRecord, cause: Incident["cause"]): boolean {
+  if (state !== "helped" || before === null || cause === null || cause.kind === "unknown") return state !== "held";
+  return isSameCause(before, cause);
 }
 
 const NOTHING = { statements: [], stored: () => {} };
