@@ -688,6 +688,25 @@ describe("a session", () => {
     expect((await ofToken).text).toContain('data: {"of":0,"value":{"id":"1"}}');
   });
 
+  test("has a feed for as long as its token is valid", async () => {
+    token = await mintToken(pair.privateJwk, { subject: "ada", scopes: ["read"], namespace: "test", ttlMs: 2_000 });
+    const cookie = await signIn();
+    const [ofSession, ofToken] = await Promise.all([
+      ask("/-/live?of=/store/live", { headers: withCookie(cookie) }),
+      ask("/-/live?of=/store/live"),
+    ]);
+    expect([ofSession.status, ofToken.status]).toEqual([200, 200]);
+  });
+
+  // Over the connection that was left the reader's next feed reached the gateway that leaves.
+  test("has a feed over a connection of its own, and none without a body", async () => {
+    expect((await ask("/-/live?of=/store/live", { method: "HEAD" })).status).toBe(404);
+    const live = ask("/-/live?of=/store/live");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await gateway.drain();
+    expect((await live).headers.connection).toBe("close");
+  });
+
   test("is nobody's without a token, or with an invented cookie", async () => {
     expect((await ask("/-/session", { method: "POST", headers: { authorization: "" } })).status).toBe(401);
     const invented = `seedcore-${new URL(url).port}=${"a".repeat(43)}`;

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { z } from "zod";
 import { systemClock } from "#core/clock.ts";
@@ -22,6 +22,14 @@ const store = defineContract("store", {
       path: "/things/{id}",
       input: z.object({ id: z.string() }),
       output: z.object({ n: z.int() }),
+    }),
+    slow: procedure({
+      summary: "What takes long.",
+      method: "GET",
+      path: "/slow",
+      input: z.object({}),
+      output: z.object({ n: z.int() }),
+      deadlineMs: 2_100,
     }),
     live: procedure({
       summary: "Things as they come.",
@@ -53,7 +61,14 @@ let answer: Handler;
 let authorization: string | undefined;
 let url: string;
 const asked: IncomingMessage[] = [];
+/** The feeds' own. */
+const given: ServerResponse[] = [];
 const servers: ReturnType<typeof createServer>[] = [];
+
+async function mayLook(): Promise<string> {
+  if (authorization === undefined) throw new ServiceError("UNAUTHENTICATED", "The session is over.");
+  return authorization;
+}
 
 async function serve(handler: Handler): Promise<string> {
   const server = createServer(handler);
@@ -64,6 +79,7 @@ async function serve(handler: Handler): Promise<string> {
 
 beforeEach(async () => {
   asked.length = 0;
+  given.length = 0;
   authorization = "Bearer secret";
   topology = createFakeTopology();
   pools = createPools(topology);
@@ -76,8 +92,9 @@ beforeEach(async () => {
   });
   topology.set([fakeReplica("store/0@1", "store", address)]);
   url = await serve((request, response) => {
+    given.push(response);
     const of = new URL(request.url ?? "", "http://x").searchParams.getAll("of");
-    feeds.open({ response, authorization: () => authorization, correlationId: "c1" }, toFollowed(of, table));
+    feeds.open({ response, authorization: mayLook, correlationId: "c1" }, toFollowed(of, table));
   });
 });
 
@@ -124,7 +141,7 @@ test("an answer is told when it differs, asked for with the reader's own token",
   expect(asked[0]).toMatchObject({
     method: "GET",
     url: "/store/things/a?x=1",
-    headers: { authorization: "Bearer secret" },
+    headers: { authorization: "Bearer secret", "x-correlation-id": "c1" },
   });
   await events.return();
   const soFar = asked.length;
@@ -184,6 +201,49 @@ test("a service that is away for a moment is no trouble, one that stays away is"
   await events.return();
 });
 
+// A warning of a leak for each feed, and a feed that nothing ended.
+test("a reader who reads nothing costs no more than its buffer, and keeps no feed from ending", async () => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error) => void warnings.push(warning);
+  process.on("warning", warned);
+  const text = "x".repeat(500_000);
+  answer = (_request, response) => void response.end(JSON.stringify({ text, at: asked.length }));
+  const { port } = new URL(url);
+  const socket = connect(Number(port), "127.0.0.1");
+  socket.pause();
+  const query = Array.from({ length: 30 }, (_, i) => `of=/store/things/${i}`).join("&");
+  socket.write(`GET /?${query} HTTP/1.1\r\nhost: x\r\n\r\n`);
+  await expect.poll(() => asked.length).toBeGreaterThanOrEqual(30);
+  await expect.poll(() => given[0]?.writableNeedDrain).toBe(true);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  process.off("warning", warned);
+  expect(warnings.map(({ name }) => name)).toEqual([]);
+  feeds.endAll();
+  await expect.poll(() => given[0]?.writableEnded).toBe(true);
+  socket.destroy();
+});
+
+// While its token was checked, or behind an answer over the same connection: neither is told that it closed.
+test("a feed ends whose reader has left before it began", async () => {
+  answer = value(1);
+  const early = await serve((_request, response) => {
+    given.push(response);
+    response.once("close", () =>
+      feeds.open({ response, authorization: mayLook, correlationId: "c1" }, toFollowed("/store/slow", table)),
+    );
+    response.destroy();
+  });
+  await expect(fetch(early)).rejects.toThrow();
+  await expect.poll(() => given[0]?.writableEnded, { timeout: 3_000 }).toBe(true);
+  const socket = connect(Number(new URL(url).port), "127.0.0.1");
+  const head = "GET /?of=/store/things/a HTTP/1.1\r\nhost: x\r\n\r\n";
+  socket.write(head + head);
+  await expect.poll(() => given.length).toBe(3);
+  socket.destroy();
+  await expect.poll(() => given[1]?.writableEnded, { timeout: 3_000 }).toBe(true);
+  await expect.poll(() => given[2]?.writableEnded, { timeout: 3_000 }).toBe(true);
+});
+
 test("a feed ends with its reader's session, and when the gateway leaves", async () => {
   answer = value(1);
   const first = follow("/store/things/a");
@@ -201,6 +261,17 @@ test("only what is read with GET can be followed, a bounded number of it", () =>
   expect(() => toFollowed("/store/things", table)).toThrow(/"\/store\/things" cannot be followed/);
   expect(() => toFollowed("/-/load", table)).toThrow(/cannot be followed/);
   expect(() => toFollowed("http://elsewhere/store/live", table)).toThrow(/cannot be followed/);
+  // No request has these: they were tried for ever, as a service that is away.
+  for (const path of [
+    "/store/things/a b",
+    "/store/things/ä",
+    "/store/things/a\r\nx: y",
+    "x/store/live",
+    "/store/things/a#b",
+  ]) {
+    expect(() => toFollowed(path, table)).toThrow(/cannot be followed/);
+  }
+  expect(toFollowed("/store/things/a%20b?x=%C3%A4", table)).toHaveLength(1);
   expect(() => toFollowed(undefined, table)).toThrow(/name 1 to 64/);
   expect(() => toFollowed(Array<string>(65).fill("/store/live"), table)).toThrow(/65 addresses/);
 });

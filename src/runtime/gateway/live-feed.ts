@@ -26,8 +26,8 @@ export interface Followed {
 
 export interface Reader {
   readonly response: ServerResponse;
-  /** Of the calls, asked for before each; undefined once the reader may no longer look. */
-  readonly authorization: () => string | undefined;
+  /** Of the calls, asked for before each. @throws once the reader may no longer look */
+  readonly authorization: () => Promise<string>;
   readonly correlationId: string;
 }
 
@@ -53,6 +53,8 @@ export class LiveFeed {
   readonly #reader: Reader;
   readonly #over = new AbortController();
   #writtenAtMs = 0;
+  /** All that is to be said waits for the same. */
+  #room: Promise<void> | undefined;
 
   constructor(parts: LiveParts, reader: Reader) {
     this.#parts = parts;
@@ -62,17 +64,21 @@ export class LiveFeed {
 
   /** Resolves when the reader has left or may no longer look, or it was ended. */
   async run(followed: readonly Followed[]): Promise<void> {
-    const { response, authorization, correlationId } = this.#reader;
+    const { response, correlationId } = this.#reader;
     response.writeHead(200, {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-store",
       "x-accel-buffering": "no",
+      // Who asks again after the gateway has left reaches its successor.
+      connection: "close",
       [HEADERS.correlation]: correlationId,
     });
     this.#beat();
-    const stop = every(this.#parts.clock, CHECK_MS, () => {
-      if (authorization() === undefined) this.end();
-      else if (this.#parts.clock.monotonic() - this.#writtenAtMs >= HEARTBEAT_MS) this.#beat();
+    const stop = every(this.#parts.clock, CHECK_MS, async () => {
+      // One that left before this began, or behind another answer, is not told of by the response.
+      if (response.req.socket.destroyed) this.end();
+      await this.#authorization().catch(() => {});
+      if (this.#parts.clock.monotonic() - this.#writtenAtMs >= HEARTBEAT_MS) this.#beat();
     });
     await Promise.all(followed.map((one, of) => this.#follow(of, one)));
     stop();
@@ -140,15 +146,16 @@ export class LiveFeed {
     const { balancer, pools, clock, maxDeadlineMs } = this.#parts;
     const { contract, procedure } = to;
     const shardKey = procedure.shardBy === undefined ? undefined : parameters[procedure.shardBy];
+    const authorization = await this.#authorization();
     const replica = balancer.pick(contract, shardKey, NOBODY);
     if (replica === undefined) throw new ServiceError("UNAVAILABLE", `No replica of "${contract.name}" is ready.`);
-    const authorization = this.#reader.authorization();
-    if (authorization === undefined) {
-      this.end();
-      throw new ServiceError("UNAUTHENTICATED", "The session is over.");
-    }
     const deadlineMs = Math.min(procedure.deadlineMs, maxDeadlineMs);
-    const headers = { authorization, accept, [HEADERS.deadline]: String(deadlineMs) };
+    const headers = {
+      authorization,
+      accept,
+      [HEADERS.correlation]: this.#reader.correlationId,
+      [HEADERS.deadline]: String(deadlineMs),
+    };
     const limit = new CancellationBranch(this.#over.signal);
     const unlimited = clock.after(deadlineMs, () =>
       limit.abort(new ServiceError("DEADLINE", `"${contract.name}" did not answer before the deadline.`)),
@@ -169,15 +176,28 @@ export class LiveFeed {
     }
   }
 
+  /** Ends the feed when there is none any more. */
+  async #authorization(): Promise<string> {
+    try {
+      return await this.#reader.authorization();
+    } catch (error) {
+      this.end();
+      throw error;
+    }
+  }
+
   #beat(): void {
     void this.#write(":\n\n");
   }
 
   async #write(text: string): Promise<void> {
     const { response } = this.#reader;
-    if (response.destroyed) return;
+    const { signal } = this.#over;
+    if (response.destroyed || signal.aborted) return;
     this.#writtenAtMs = this.#parts.clock.monotonic();
-    if (!response.write(text)) await drained(response);
+    if (response.write(text)) return;
+    this.#room ??= drained(response, signal).finally(() => (this.#room = undefined));
+    await this.#room;
   }
 }
 

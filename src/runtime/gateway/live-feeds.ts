@@ -5,6 +5,8 @@ import { type Followed, LiveFeed, type LiveParts, type Reader } from "./live-fee
 
 const MOST_FEEDS = 200;
 const MOST_FOLLOWED = 64;
+/** What a request line can have; the query's own encoding is taken off by then. */
+const REQUESTED = /^\/[!"$-~]*$/;
 
 export class LiveFeeds {
   readonly #parts: LiveParts;
@@ -45,8 +47,11 @@ export function toFollowed(of: string | readonly string[] | undefined, table: Ro
     );
   }
   return paths.map((path) => {
-    const match = table.find("GET", path);
+    const match = REQUESTED.test(path) ? table.find("GET", path) : undefined;
     if (match !== undefined) return { path, match };
-    throw new ServiceError("INVALID_INPUT", `"${path}" cannot be followed: no procedure has that address with GET.`);
+    throw new ServiceError(
+      "INVALID_INPUT",
+      `"${path}" cannot be followed: no procedure has that address with GET, percent-encoded as in a request of its own.`,
+    );
   });
 }

@@ -113,7 +113,7 @@ export function createOwnRoutes(deps: OwnRoutesDeps): FastifyInstance {
     reply.raw.once("close", () => left.abort());
     return poll.next(after === undefined ? undefined : Number(after), epoch, left.signal);
   });
-  app.get("/-/live", (request, reply) => {
+  app.get("/-/live", { exposeHeadRoute: false }, (request, reply) => {
     const { raw } = request;
     const followed = toFollowed((request.query as { of?: string | string[] }).of, deps.offered().table);
     const { authorization } = raw.headers;
@@ -121,7 +121,11 @@ export function createOwnRoutes(deps: OwnRoutesDeps): FastifyInstance {
     deps.live.open(
       {
         response: reply.raw,
-        authorization: () => (isOfSession ? deps.sessions.authorizationOf(raw) : authorization),
+        async authorization() {
+          const present = (isOfSession ? deps.sessions.authorizationOf(raw) : authorization) ?? "";
+          await verifier.verify(present);
+          return present;
+        },
         correlationId: correlationIdOf(raw.headers, ids),
       },
       followed,
