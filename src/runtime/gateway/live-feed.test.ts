@@ -193,11 +193,49 @@ test("a service that is away for a moment is no trouble, one that stays away is"
   const { replicas } = topology.current();
   topology.set([]);
   await new Promise((resolve) => setTimeout(resolve, 1_000));
+  // What was told before is the answer again, and all is well for a while.
+  topology.set([...replicas]);
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  topology.set([]);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
   answer = value(2);
   topology.set([...replicas]);
   expect(await next(events)).toEqual({ of: 0, value: { n: 2 } });
   topology.set([]);
   expect(await next(events)).toMatchObject({ problem: { code: "UNAVAILABLE" } });
+  await events.return();
+});
+
+test("a stream that held and breaks is no trouble, one that breaks as often as it begins is", async () => {
+  const streams: ServerResponse[] = [];
+  answer = (_request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" }).write(":\n\n");
+    streams.push(response);
+  };
+  const events = follow("/store/live");
+  expect(await next(events)).toEqual({ of: 0, began: true });
+  await new Promise((resolve) => setTimeout(resolve, 2_200));
+  streams[0]?.destroy();
+  expect(await next(events)).toEqual({ of: 0, began: true });
+  answer = (_request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    const problem = JSON.stringify(toProblem(new ServiceError("STORAGE", "The disk is full.")));
+    response.end(`event: error\ndata: ${problem}\n\n`);
+  };
+  streams[1]?.destroy();
+  const told = [];
+  do told.push(await next(events));
+  while (told.at(-1)?.["problem"] === undefined);
+  expect(told.at(-1)).toMatchObject({ problem: { code: "STORAGE" } });
+  await events.return();
+});
+
+// Asked more rarely the longer it takes, it was told of half a minute later.
+test("a service that never answers is told of at its first deadline", async () => {
+  answer = () => {};
+  const events = follow("/store/slow");
+  expect(await next(events)).toMatchObject({ problem: { code: "DEADLINE" } });
+  expect(asked).toHaveLength(1);
   await events.return();
 });
 

@@ -96,23 +96,28 @@ export class LiveFeed {
     const { stream } = match.to.procedure;
     let told: string | undefined;
     let failingSinceMs: number | undefined;
+    let beganAtMs: number | undefined;
     const say = async (what: Said) => {
+      if ("value" in what) failingSinceMs = undefined;
+      if ("began" in what) beganAtMs = clock.monotonic();
       const text = JSON.stringify({ of, ...what });
       // Events may be alike.
       if (text === told && (!stream || "problem" in what)) return;
       told = text;
-      if (!("problem" in what)) failingSinceMs = undefined;
       await this.#write(`data: ${text}\n\n`);
     };
     while (!signal.aborted) {
       const askedAtMs = clock.monotonic();
+      beganAtMs = undefined;
       try {
         if (stream) await this.#events(path, match, say);
         else await say({ value: await this.#answer(path, match) });
       } catch (thrown) {
         const error = toServiceError(thrown);
-        failingSinceMs ??= clock.monotonic();
-        const isLasting = error.status < 500 || clock.monotonic() - failingSinceMs >= PATIENCE_MS;
+        const nowMs = clock.monotonic();
+        const hasHeld = beganAtMs !== undefined && nowMs - beganAtMs >= PATIENCE_MS;
+        failingSinceMs = hasHeld ? nowMs : (failingSinceMs ?? askedAtMs);
+        const isLasting = error.status < 500 || nowMs - failingSinceMs >= PATIENCE_MS;
         if (isLasting && !signal.aborted) await say({ problem: toProblem(error, this.#reader.correlationId) });
       }
       const tookMs = clock.monotonic() - askedAtMs;
