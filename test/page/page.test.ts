@@ -101,7 +101,12 @@ describe("a person at the page", () => {
 
   it("hears what a chart shows, as a table", async () => {
     await page.getByText("As a table").first().click();
+  // Below the edge of the window it had no points, and no table for those who do not scroll.
     const rows = page.getByRole("region", { name: "shop/latency as a table" }).getByRole("row");
+    await page.setViewportSize({ width: 1_600, height: 120 });
+    await page.reload();
+    await page.getByText("As a table").first().waitFor();
+    await page.setViewportSize({ width: 1_600, height: 900 });
     await rows.getByText(/where 20.* was routine/).waitFor();
     expect(await rows.nth(1).getByRole("cell").first().textContent()).toBe("93");
   });
@@ -198,9 +203,11 @@ describe("a person at the page", () => {
   // It asked once a second, and was up to that and the answer's time behind.
   it("sees the newest point of an open chart without asking", async () => {
     const points = "**/series/s499/points*";
-    await page.route(points, (route) => route.abort());
+    let asked = 0;
+    await page.route(points, (route) => (asked++, route.abort()));
     await page.reload();
-    // Where the stream begins the points before are asked for.
+    // The points before are asked for at once, and where the stream begins.
+    await expect.poll(() => asked).toBeGreaterThan(1);
     const told = page.getByText("The organism does not answer");
     await told.waitFor();
     const nowMs = Date.now();

@@ -54,7 +54,9 @@ export function SeriesChart({ source, series, marks, aroundMs: [fromMs, toMs], i
     const again = () => {
       if (!isLive || document.visibilityState === "visible") void load();
     };
-    const end = isLive ? whileInView(figure.current, () => followPoints(source, series, points, load)) : void load();
+    // Also out of view: its table is there for those who do not scroll.
+    void load();
+    const end = isLive ? whileInView(figure.current, () => followPoints(source, series, points, load)) : undefined;
     return () => {
       isOver = true;
       clearTimeout(timer);
