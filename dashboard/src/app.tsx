@@ -29,7 +29,7 @@ const VIEWS = [
 
 export function App() {
   if (session.value === undefined) return null;
-  return session.value === null ? <SignIn /> : <Signed />;
+  return session.value === null ? <SignIn /> : <Signed key={JSON.stringify(session.value)} />;
 }
 
 function Signed() {

@@ -1,7 +1,7 @@
 /** All that the page is told comes over one connection: of those that a browser grants a host, it has six for all its windows. */
-import { type Input, type Output, pathOf, Refusal, send } from "./api.ts";
+import { type Input, type Output, pathOf } from "./api.ts";
 import type { RouteName } from "./routes.ts";
-import { session } from "./session.ts";
+import { checkSession, session } from "./session.ts";
 import { tell, whyOf } from "./trouble.ts";
 
 export interface Follower<T> {
@@ -27,7 +27,10 @@ const AGAIN_MS = 1_000;
 const followers = new Map<string, Set<Follower<never>>>();
 let stream: EventSource | undefined;
 let timer: number | undefined;
-document.addEventListener("visibilitychange", open);
+document.addEventListener("visibilitychange", () => {
+  open();
+  if (document.visibilityState === "visible" && session.value) void checkSession();
+});
 
 /** Follows an answer or a stream for as long as the page is seen, also after the connection broke. What it returns ends that. */
 export function follow<N extends RouteName>(name: N, input: Input<N>, follower: Follower<Output<N>>): () => void {
@@ -70,9 +73,7 @@ function open(): void {
     timer = window.setTimeout(open, AGAIN_MS);
     if (!hasOpened) tell(followers, whyOf(undefined));
     // Whether its session is over a browser does not say.
-    void send("GET", "/-/session").catch((error: unknown) => {
-      if (error instanceof Refusal && error.status === 401) session.value = null;
-    });
+    void checkSession();
   };
 }
 

@@ -35,25 +35,33 @@ export function followAll(): () => void {
     follow("coordinator.listActions", { state: "proposed" }, { take: ({ actions }) => (proposed.value = actions) }),
     followIncidents(),
   ];
-  return () => ends.forEach((end) => end());
+  return () => {
+    ends.forEach((end) => end());
+    // Whoever signs in next may not see what this one saw.
+    for (const known of [status, graph, incidents, proposed]) known.value = undefined;
+  };
 }
 
 /** Those of the past are asked for when the stream begins: it has what is open, and what changes from now on. */
 function followIncidents(): () => void {
   let timer: number | undefined;
+  let isOver = false;
   const load = async () => {
     clearTimeout(timer);
     try {
       const { incidents: past } = await call("coordinator.listIncidents", { limit: MOST_INCIDENTS });
+      if (isOver) return;
       take(past);
       tell(load, "");
     } catch (error) {
+      if (isOver) return;
       tell(load, whyOf(error));
       timer = window.setTimeout(load, AGAIN_MS);
     }
   };
   const end = follow("coordinator.watchIncidents", {}, { take: (one) => take([one]), began: () => void load() });
   return () => {
+    isOver = true;
     end();
     clearTimeout(timer);
     tell(load, "");

@@ -46,6 +46,20 @@ async function askSession(): Promise<void> {
   }
 }
 
+/** Whether there is one still, and whose: it may have ended, or somebody has signed in in another window. */
+export async function checkSession(): Promise<void> {
+  const known = session.peek();
+  let present: Session | null;
+  try {
+    present = (await send("GET", "/-/session")) as Session;
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.status !== 401) return;
+    present = null;
+  }
+  // Signing in or out was quicker.
+  if (session.peek() === known && JSON.stringify(present) !== JSON.stringify(known)) session.value = present;
+}
+
 export const may = (scope: string): boolean => {
   const scopes = session.value?.scopes ?? [];
   return scopes.includes(scope) || (scope !== "approve" && scopes.includes("admin"));

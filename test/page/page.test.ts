@@ -3,6 +3,8 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readOrCreateKeyPair } from "#runtime/auth/key-pair.ts";
+import { mintToken } from "#runtime/auth/token.ts";
 import { TestOrganism } from "../app/organism.ts";
 import { CONTEXT, findFaults, openBrowser } from "./browser.ts";
 
@@ -99,14 +101,14 @@ describe("a person at the page", () => {
     await page.getByText("Why", { exact: true }).waitFor();
   });
 
-  it("hears what a chart shows, as a table", async () => {
-    await page.getByText("As a table").first().click();
   // Below the edge of the window it had no points, and no table for those who do not scroll.
-    const rows = page.getByRole("region", { name: "shop/latency as a table" }).getByRole("row");
+  it("hears what a chart shows, as a table", async () => {
     await page.setViewportSize({ width: 1_600, height: 120 });
     await page.reload();
     await page.getByText("As a table").first().waitFor();
     await page.setViewportSize({ width: 1_600, height: 900 });
+    await page.getByText("As a table").first().click();
+    const rows = page.getByRole("region", { name: "shop/latency as a table" }).getByRole("row");
     await rows.getByText(/where 20.* was routine/).waitFor();
     expect(await rows.nth(1).getByRole("cell").first().textContent()).toBe("93");
   });
@@ -257,6 +259,22 @@ describe("a person at the page", () => {
     await page.unroute("**/-/live?*");
     await told.waitFor({ state: "hidden" });
     await page.goBack();
+  });
+
+  // It went on with what the one before could see and do.
+  it("is somebody else's at once, and shows nothing of before, when somebody signs in in another window", async () => {
+    const link = page.getByRole("link", { name: /shop\/latency moved up/ });
+    await go("incidents");
+    await link.waitFor();
+    const { privateJwk } = readOrCreateKeyPair(join(organism.directory, "key.json"));
+    const nobody = { subject: "nobody", scopes: [], namespace: "seedcore-dev", ttlMs: 60_000 };
+    for (const token of [await mintToken(privateJwk, nobody), organism.token()]) {
+      const other = await context.newPage();
+      await other.goto(`${url}/#token=${token}`);
+      await other.getByRole("heading", { name: "Overview" }).waitFor();
+      await other.close();
+      await link.waitFor({ state: token === organism.token() ? "visible" : "detached" });
+    }
   });
 
   it("signs out, and in again with a token", async () => {
