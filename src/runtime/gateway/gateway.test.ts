@@ -689,7 +689,7 @@ describe("a session", () => {
   });
 
   test("has a feed for as long as its token is valid", async () => {
-    token = await mintToken(pair.privateJwk, { subject: "ada", scopes: ["read"], namespace: "test", ttlMs: 2_000 });
+    token = await mintToken(pair.privateJwk, { subject: "ada", scopes: ["read"], namespace: "test", ttlMs: 4_000 });
     const cookie = await signIn();
     const [ofSession, ofToken] = await Promise.all([
       ask("/-/live?of=/store/live", { headers: withCookie(cookie) }),
@@ -701,8 +701,10 @@ describe("a session", () => {
   // Over the connection that was left the reader's next feed reached the gateway that leaves.
   test("has a feed over a connection of its own, and none without a body", async () => {
     expect((await ask("/-/live?of=/store/live", { method: "HEAD" })).status).toBe(404);
-    const live = ask("/-/live?of=/store/live");
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const host = await replica("a", (_request, response) => void response.end('{"id":"1"}'));
+    topology.set([host.replica]);
+    const live = ask("/-/live?of=/store/things/1");
+    await expect.poll(() => host.seen.length, { timeout: 10_000 }).toBeGreaterThan(0);
     await gateway.drain();
     expect((await live).headers.connection).toBe("close");
   });

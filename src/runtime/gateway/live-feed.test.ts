@@ -50,6 +50,9 @@ const store = defineContract("store", {
 });
 const table = new RouteTable(Object.values(store.procedures).map((one) => ({ contract: store, procedure: one })));
 
+/** Of a machine that is busy. */
+const PATIENT = { timeout: 10_000 };
+
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 let topology: FakeTopology;
@@ -251,13 +254,13 @@ test("a reader who reads nothing costs no more than its buffer, and keeps no fee
   socket.pause();
   const query = Array.from({ length: 30 }, (_, i) => `of=/store/things/${i}`).join("&");
   socket.write(`GET /?${query} HTTP/1.1\r\nhost: x\r\n\r\n`);
-  await expect.poll(() => asked.length).toBeGreaterThanOrEqual(30);
-  await expect.poll(() => given[0]?.writableNeedDrain).toBe(true);
+  await expect.poll(() => asked.length, PATIENT).toBeGreaterThanOrEqual(30);
+  await expect.poll(() => given[0]?.writableNeedDrain, PATIENT).toBe(true);
   await new Promise((resolve) => setTimeout(resolve, 300));
   process.off("warning", warned);
   expect(warnings.map(({ name }) => name)).toEqual([]);
   feeds.endAll();
-  await expect.poll(() => given[0]?.writableEnded).toBe(true);
+  await expect.poll(() => given[0]?.writableEnded, PATIENT).toBe(true);
   socket.destroy();
 });
 
@@ -272,14 +275,14 @@ test("a feed ends whose reader has left before it began", async () => {
     response.destroy();
   });
   await expect(fetch(early)).rejects.toThrow();
-  await expect.poll(() => given[0]?.writableEnded, { timeout: 3_000 }).toBe(true);
+  await expect.poll(() => given[0]?.writableEnded, PATIENT).toBe(true);
   const socket = connect(Number(new URL(url).port), "127.0.0.1");
   const head = "GET /?of=/store/things/a HTTP/1.1\r\nhost: x\r\n\r\n";
   socket.write(head + head);
-  await expect.poll(() => given.length).toBe(3);
+  await expect.poll(() => given.length, PATIENT).toBe(3);
   socket.destroy();
-  await expect.poll(() => given[1]?.writableEnded, { timeout: 3_000 }).toBe(true);
-  await expect.poll(() => given[2]?.writableEnded, { timeout: 3_000 }).toBe(true);
+  await expect.poll(() => given[1]?.writableEnded, PATIENT).toBe(true);
+  await expect.poll(() => given[2]?.writableEnded, PATIENT).toBe(true);
 });
 
 test("a feed ends with its reader's session, and when the gateway leaves", async () => {
