@@ -109,9 +109,14 @@ export class LiveFeed {
     while (!signal.aborted) {
       const askedAtMs = clock.monotonic();
       beganAtMs = undefined;
+      let pauseMs = PAUSE_MS;
       try {
         if (stream) await this.#events(path, match, say);
-        else await say({ value: await this.#answer(path, match) });
+        else {
+          const value = await this.#answer(path, match);
+          pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, (clock.monotonic() - askedAtMs) * (PARTS - 1)));
+          await say({ value });
+        }
       } catch (thrown) {
         const error = toServiceError(thrown);
         const nowMs = clock.monotonic();
@@ -120,8 +125,6 @@ export class LiveFeed {
         const isLasting = error.status < 500 || nowMs - failingSinceMs >= PATIENCE_MS;
         if (isLasting && !signal.aborted) await say({ problem: toProblem(error, this.#reader.correlationId) });
       }
-      const tookMs = clock.monotonic() - askedAtMs;
-      const pauseMs = stream ? PAUSE_MS : Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, tookMs * (PARTS - 1)));
       await sleep(clock, pauseMs, signal).catch(() => {});
     }
   }
