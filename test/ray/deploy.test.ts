@@ -91,12 +91,12 @@ test("one that never gets ready is given up in time, and the version before it s
         'console.log("waiting for the licence server");\n  await new Promise(() => {});\n  return implement(',
       ),
   );
-  const { code: exitCode, stderr } = await organism.run("deploy", folder, "--timeout", "12s", "--json");
+  const { code: exitCode, stderr } = await organism.run("deploy", folder, "--timeout", "30s", "--json");
   expect(exitCode).toBe(1);
   const { error } = JSON.parse(stderr) as { error: { code: string; message: string } };
   expect(error.code).toBe("DEPLOY_FAILED");
   expect(error.message).toContain(
-    'it was not ready after 12 s: reviews is being created; it said "waiting for the licence server". The version before it serves on.',
+    'it was not ready after 30 s: reviews is being created; it said "waiting for the licence server". The version before it serves on.',
   );
   expect(await judge("great")).toMatchObject({ goodShare: 1 });
   writeFileSync(serviceFile, good);
