@@ -101,3 +101,42 @@ it("plans the mildest remedy first, looks whether it helped, and tells a person 
   ]);
   expect(plan({ taskDescription: "x", skills, edges: [] }).steps.at(-1)?.action).toBe("tell");
 });
+
+describe("a plan", () => {
+  const skill = (name: string, risk: "none" | "low" | "high", canUndo: boolean) => ({
+    name,
+    risk,
+    canUndo,
+    remedies: ["latency" as const],
+  });
+  const cause = { service: "stock", kind: "latency" as const };
+  const riskOf = (...skills: ReturnType<typeof skill>[]) =>
+    plan({ taskDescription: "x", cause, skills, edges: [] }).riskAssessment;
+
+  // Of a low risk it said that it can be taken back, and of a high one never, whether it can or not.
+  it("says what in it cannot be taken back", () => {
+    expect(riskOf(skill("notify", "none", false))).toBe("Nothing in it can do harm.");
+    expect(riskOf(skill("scale-host", "low", true))).toBe("It can be taken back.");
+    expect(riskOf(skill("scale-host", "low", true), skill("purge", "low", false))).toBe("purge cannot be taken back.");
+    expect(riskOf(skill("roll-back-host", "high", true))).toBe(
+      "It interrupts what it is done to. It can be taken back.",
+    );
+  });
+
+  // Front waits for cart, which waits for stock: only cart was left alone.
+  it("leaves alone whoever waits for the target, directly or through others", () => {
+    const edges = [
+      { from: "front", to: "cart" },
+      { from: "cart", to: "stock" },
+      { from: "stock", to: "disk" },
+    ];
+    const { steps } = plan({ taskDescription: "x", cause, skills: [skill("scale-host", "low", true)], edges });
+    expect(steps.find(({ action }) => action === "wait")?.target).toBe("cart, front");
+  });
+
+  it("does not say that no skill is meant for it when nobody knows whom to do it to", () => {
+    const skills = [skill("scale-host", "low", true)];
+    const { steps } = plan({ taskDescription: "x", cause: { ...cause, service: null }, skills, edges: [] });
+    expect(steps[0]?.text).toContain("which service is to blame is not known");
+  });
+});

@@ -35,10 +35,11 @@ export function plan({ taskDescription, cause, skills, edges }: PlanRequest): Ou
       (a, b) => RISKS[a.risk] - RISKS[b.risk] || Number(b.canUndo) - Number(a.canUndo) || (a.name < b.name ? -1 : 1),
     );
   if (cause === undefined || fitting.length === 0 || target === "") {
-    add("check", target, `Look at what is known of "${taskDescription}": no skill given is meant for it.`);
+    const why = fitting.length === 0 ? "no skill given is meant for it" : "which service is to blame is not known";
+    add("check", target, `Look at what is known of "${taskDescription}": ${why}.`);
     add("tell", "", "Tell a person, with the evidence.");
   } else {
-    const dependents = [...new Set(edges.filter(({ to }) => to === target).map(({ from }) => from))].sort();
+    const dependents = dependentsOf(target, edges);
     add("check", target, `See that ${target} is still to blame and that nothing else is done to it.`);
     if (dependents.length > 0)
       add("wait", dependents.join(", "), `Leave ${dependents.join(", ")} alone meanwhile: they wait for ${target}.`);
@@ -50,11 +51,25 @@ export function plan({ taskDescription, cause, skills, edges }: PlanRequest): Ou
     }
     add("tell", "", "If nothing helped, tell a person what was tried.");
   }
-  const worst = fitting.reduce((most, { risk }) => Math.max(most, RISKS[risk]), 0);
   return {
     steps,
     estimatedComplexity: Math.min(10, Math.max(1, steps.length - 1)),
-    riskAssessment:
-      ["Nothing in it can do harm.", "It can be taken back.", "It interrupts what it is done to."][worst] ?? "",
+    riskAssessment: riskOf(target === "" ? [] : fitting),
   };
+}
+
+/** All that wait for it, directly or through others. */
+function dependentsOf(target: string, edges: PlanRequest["edges"]): string[] {
+  const seen = new Set([target]);
+  for (const one of seen) for (const { from, to } of edges) if (to === one) seen.add(from);
+  seen.delete(target);
+  return [...seen].sort();
+}
+
+function riskOf(skills: PlanRequest["skills"]): string {
+  const risky = skills.filter(({ risk }) => risk !== "none");
+  if (risky.length === 0) return "Nothing in it can do harm.";
+  const lasting = risky.filter(({ canUndo }) => !canUndo).map(({ name }) => name);
+  const interrupts = risky.some(({ risk }) => risk === "high") ? "It interrupts what it is done to. " : "";
+  return `${interrupts}${lasting.length === 0 ? "It can" : `${lasting.join(", ")} cannot`} be taken back.`;
 }
