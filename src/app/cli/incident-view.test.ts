@@ -1,7 +1,8 @@
 import { expect, it } from "vitest";
 import type { Action } from "#contracts/action.ts";
 import type { Task } from "#contracts/task.ts";
-import { toActionLines, toCause, toTaskLine } from "./incident-view.ts";
+import type { Diagnosis } from "#contracts/cognitive.ts";
+import { toActionLines, toCause, toTaskLine, toWhy } from "./incident-view.ts";
 
 const task = { type: "notify", state: "queued", agent: null, error: null, createdAtMs: 0, updatedAtMs: 24 } as Task;
 
@@ -19,6 +20,17 @@ it("says how sure a cause is, and of an unknown one only that", () => {
   expect(toCause({ service: "cart", kind: "latency", confidence: 0.987 })).toBe("latency of cart, 99 % sure");
   expect(toCause({ service: null, kind: "load", confidence: 0.5 })).toBe("load, 50 % sure");
   expect(toCause({ service: null, kind: "unknown", confidence: 1 })).toBe("not known");
+});
+
+// The page had it, and whoever read the story in a terminal did not learn what to do.
+it("says what should be done about a cause", () => {
+  const cause = { service: "cart", kind: "latency", reasons: [{ weight: -0.6, text: "No series moved." }] };
+  const diagnosis = { thought: "cart is slow.", cause, alternatives: [], proposedSolution: "Restart it.", missing: [] };
+  expect(toWhy(diagnosis as unknown as Diagnosis)).toEqual([
+    ["", "cart is slow."],
+    ["-0.6  ", "No series moved."],
+    ["do    ", "Restart it."],
+  ]);
 });
 
 // "unknown" alone left whoever read it to look for the command, and nothing more is done to its target until it is given.

@@ -1,6 +1,7 @@
 /** One incident with its whole story and its series, for a terminal. */
 import type { z } from "zod";
 import type { Action } from "#contracts/action.ts";
+import type { Diagnosis } from "#contracts/cognitive.ts";
 import { howToSettle, skillName } from "#contracts/action-text.ts";
 import { causeName } from "#contracts/cause-text.ts";
 import type { IncidentDetail } from "#contracts/incident.ts";
@@ -80,17 +81,25 @@ function printStory(output: Output, { story }: Detail): void {
 
 function printDiagnosis(output: Output, { diagnosis }: Detail): void {
   if (diagnosis === null) return;
-  const { cause, alternatives, missing } = diagnosis;
   output.line();
   output.line(output.style("bold", "Why"));
-  printWrapped(output, "", diagnosis.thought);
-  for (const { weight, text } of cause.reasons) {
-    printWrapped(output, `${weight >= 0 ? "+" : "-"}${Math.abs(weight).toFixed(1)}  `, text);
-  }
-  for (const other of alternatives.slice(0, 3)) {
-    printWrapped(output, "or    ", `${causeName(other)}, ${formatShare(other.confidence)}`);
-  }
-  for (const text of missing) printWrapped(output, "?     ", text);
+  for (const [head, text] of toWhy(diagnosis)) printWrapped(output, head, text);
+}
+
+/** What is to blame, what speaks for it, what else may be, what should be done, and what would make it more certain. */
+export function toWhy({ thought, cause, alternatives, proposedSolution, missing }: Diagnosis): [string, string][] {
+  return [
+    ["", thought],
+    ...cause.reasons.map(({ weight, text }): [string, string] => [
+      `${weight >= 0 ? "+" : "-"}${Math.abs(weight).toFixed(1)}  `,
+      text,
+    ]),
+    ...alternatives
+      .slice(0, 3)
+      .map((other): [string, string] => ["or    ", `${causeName(other)}, ${formatShare(other.confidence)}`]),
+    ["do    ", proposedSolution],
+    ...missing.map((text): [string, string] => ["?     ", text]),
+  ];
 }
 
 function printActionsOf(output: Output, { actions }: Detail): void {
