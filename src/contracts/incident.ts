@@ -32,6 +32,8 @@ export const StoryEntry = z.object({
     "decided",
     "proposed",
     "approved",
+    "rejected",
+    "expired",
     "acted",
     "outcome",
     "undone",

@@ -38,3 +38,17 @@ it("says that something would have been done only where nothing but its mode kep
     'Rule "restart": restart-host of cart is not done. There is maintenance of * (mnt_1).',
   );
 });
+
+// All that was decided on stood under "approved": a rejection, a proposal that nobody saw, an action that was never done.
+it.each([
+  ["acting", "ada", "approved"],
+  ["rejected", "ada", "rejected"],
+  ["expired", null, "expired"],
+  ["failed", "ada", "note"],
+  ["proposed", null, "proposed"],
+  ["acting", null, "decided"],
+] as const)("tells what is %s (by %s) as %s", (state, decidedBy, kind) => {
+  expect(actionDecided({ rule: "r", skill: "restart-host", target: "cart", state, decidedBy } as Action, 0).kind).toBe(
+    kind,
+  );
+});

@@ -86,8 +86,8 @@ const DECIDED = {
   observed: ["decided", "is not done"],
   held: ["decided", "is held back"],
   proposed: ["proposed", "waits for a person"],
-  rejected: ["approved", "is not done"],
-  expired: ["approved", "is not done"],
+  rejected: ["rejected", "is not done"],
+  expired: ["expired", "is not done"],
   acting: ["decided", "is done"],
 } as const;
 
@@ -102,7 +102,7 @@ export function actionDecided(action: Action, nowMs: number): StoryEntry {
   const { id, rule, skill, target, state, taskId } = action;
   return {
     atMs: nowMs,
-    kind: action.decidedBy === null ? kind : "approved",
+    kind: action.state === "acting" && action.decidedBy !== null ? "approved" : kind,
     text: isPlain ? `Rule "${rule}" decides for ${name}.` : `Rule "${rule}": ${name} ${what}. ${action.reason}`,
     data: { actionId: id, rule, skill, target, state, taskId },
   };
