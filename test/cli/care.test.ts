@@ -167,7 +167,7 @@ it("policy shows what is in force: a good one takes effect while it runs, a bad 
   await expect.poll(() => read("logs"), { timeout: 30_000 }).toContain("knid");
   expect(await read("policy")).toMatch(/^1\. ask: run-command of carts\n/);
   expect(await read("policy")).not.toContain("misspelt");
-  apply({ name: "tell", when: "false", skill: "notify" });
+  apply({ name: "tell", when: "false", skill: "notify", params: { message: "m" } });
   await expect.poll(() => read("policy"), { timeout: 30_000 }).toMatch(/^4\. tell: notify\n {3}when false$/m);
   expect(organism.runFile().pid).toBe(pid);
 });
@@ -176,7 +176,8 @@ it("policy test tells what a policy would have decided, what nobody knows, and w
   expect(await read("policy", "test")).toMatch(/ more +scale-host of gateway +observe +more \(observed\) /);
   const file = join(organism.home, "next.json");
   const rules = (...policy: object[]) => writeFileSync(file, JSON.stringify({ policy }));
-  rules({ name: "hot", when: "system.cpu > 0.9", skill: "notify" }, { name: "tell", skill: "notify" });
+  const tell = { skill: "notify", params: { message: "m" } };
+  rules({ name: "hot", when: "system.cpu > 0.9", ...tell }, { name: "tell", ...tell });
   const tried = await read("policy", "test", file);
   expect(tried).toContain("tell, unless hot");
   expect(tried).toContain('Rule "hot" reads system.cpu, which is not kept of the past');
@@ -184,6 +185,8 @@ it("policy test tells what a policy would have decided, what nobody knows, and w
   const refused = await seedcore("policy", "test", file);
   expect(refused.code).toBe(1);
   expect(refused.stdout).toContain('write "target": "ml"');
+  rules({ name: "slip", skill: "notify", params: { mesage: "m" } });
+  expect((await seedcore("policy", "test", file)).stdout).toContain("mesage");
   rules({ nmae: "x" });
   expect((await seedcore("policy", "test", file)).stderr).toContain("cannot be used as a policy");
 });

@@ -14,8 +14,9 @@ import type { CoordinatorConfig } from "./config.ts";
 import type { Conclusion } from "./deliberation.ts";
 import type { IncidentRecord } from "./incident.ts";
 import { heldByMaintenance, maintenanceOf } from "./policy/maintenance.ts";
-import { type Policy, skillProblem } from "./policy/policy.ts";
+import type { Policy } from "./policy/policy.ts";
 import { isBelieved, isSameCause, type SystemFigures, toSignals } from "./policy/signals-of.ts";
+import { skillProblem } from "./policy/skill-fit.ts";
 import { notFollowed, undecided } from "./story.ts";
 
 export interface Decided {

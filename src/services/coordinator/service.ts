@@ -8,7 +8,7 @@ import type { Database } from "#runtime/storage/database.ts";
 import type { Outbox } from "#runtime/storage/outbox.ts";
 import { type Actions, toAction } from "./actions.ts";
 import type { ActionStore } from "./action-store.ts";
-import { skillProblem } from "./policy/policy.ts";
+import { modeProblems, skillProblem } from "./policy/skill-fit.ts";
 import type { PolicyTrial } from "./policy-trial.ts";
 import type { Settings } from "./settings.ts";
 import type { Silences } from "./silences.ts";
@@ -189,7 +189,10 @@ export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordi
       async policy() {
         const { policy, modes } = settings.current();
         const skills = await deps.skills();
-        const misfits = skills.size === 0 ? [] : policy.flatMap((rule) => skillProblem(rule, skills) ?? []);
+        const misfits =
+          skills.size === 0
+            ? []
+            : [...policy.flatMap((rule) => skillProblem(rule, skills) ?? []), ...modeProblems(modes, skills)];
         return { rules: policy, modes, problems: [...settings.problems(), ...misfits] };
       },
 

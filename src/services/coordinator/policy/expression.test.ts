@@ -117,7 +117,11 @@ describe("a slip is refused when it is loaded, with what is there", () => {
   it("a skill that there is not, where skills are known; braces of other texts stay", () => {
     const rule = PolicyRule.parse({ name: "r", skill: "notifi", params: { message: '{"a": {}} {{x}}' } });
     expect(compilePolicy([rule], [])).toHaveProperty("policy");
-    const known = compilePolicy([rule], [], new Map(["notify", "noop"].map((name) => [name, { targetParam: null }])));
+    const known = compilePolicy(
+      [rule],
+      [],
+      new Map(["notify", "noop"].map((name) => [name, { targetParam: null, params: {} }])),
+    );
     expect(known).toEqual({ problems: ['Rule "r": there is no skill "notifi"; there are noop, notify.'] });
   });
 });

@@ -4,6 +4,7 @@ import type { ModeRule, PolicyRule } from "#contracts/policy.ts";
 import type { Skill } from "#contracts/organism.ts";
 import { globPattern } from "../glob.ts";
 import { type Condition, compileCondition } from "./expression.ts";
+import { modeProblems, type Skills, skillProblem } from "./skill-fit.ts";
 import type { Signals } from "./signals.ts";
 import { fillTemplate, unknownPlaces, unknownTargetPlaces } from "./template.ts";
 
@@ -29,9 +30,6 @@ export interface Policy {
   /** How far a skill may go on a target: the first mode that fits, else to act without a risk and to propose with one. */
   modeOf(skill: string, target: string, risk: Skill["risk"]): Mode;
 }
-
-/** By name, as the organism tells of them. */
-export type Skills = ReadonlyMap<string, Pick<Skill, "targetParam">>;
 
 interface CompiledRule {
   readonly rule: PolicyRule;
@@ -61,7 +59,7 @@ export function compilePolicy(
       return [];
     }
   });
-  problems.push(...contradictions(compiled));
+  problems.push(...contradictions(compiled), ...(skills === undefined ? [] : modeProblems(modes, skills)));
   const steps = compiled.reduce((sum, { condition }) => sum + condition.usualSteps, 0);
   if (steps > MAX_STEPS) {
     problems.push(
@@ -78,19 +76,6 @@ function problemsOf(rule: PolicyRule, skills: Skills | undefined): string[] {
   if (skill.trim() === "") return [...problems, `Rule "${name}" names no skill.`];
   const misfit = skills && skillProblem(rule, skills);
   return misfit === undefined ? problems : [...problems, misfit];
-}
-
-/** Why a rule of the policy in force is passed over: skills may come and go with the organism's configuration and version. */
-export function skillProblem({ name, skill, params }: PolicyRule, skills: Skills): string | undefined {
-  const known = skills.get(skill);
-  if (known === undefined) {
-    return `Rule "${name}": there is no skill "${skill}"; there are ${[...skills.keys()].sort().join(", ")}.`;
-  }
-  const { targetParam } = known;
-  if (targetParam === null || !Object.hasOwn(params, targetParam)) return undefined;
-  // Modes, maintenance and limits go by the target: what they are asked of must be what it is done to.
-  const value = JSON.stringify(params[targetParam]);
-  return `Rule "${name}": "${targetParam}" in its params is what ${skill} is done to, which only "target" may say: write "target": ${value}, and leave it out of params.`;
 }
 
 function contradictions(compiled: readonly CompiledRule[]): string[] {
