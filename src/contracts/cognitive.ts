@@ -92,6 +92,11 @@ export const Case = z.object({
   action: z.object({ skill: z.string(), target: z.string() }).nullable(),
   /** Whether what was done helped; null when nothing was done or nobody knows. */
   helped: z.boolean().nullable(),
+  /** What else was done about the same cause and did not help. */
+  useless: z
+    .array(z.object({ skill: z.string(), target: z.string() }))
+    .max(100)
+    .optional(),
   /** How far it is believed, 0 to 1: a case that misled loses. */
   weight: z.number().min(0).max(1),
 });

@@ -148,6 +148,11 @@ it.each<[string, ActionRecord["state"], IncidentRecord["cause"], boolean]>([
 
 it("weighs an action by like cases of the same against the same cause", async () => {
   expect(await weighed([CASE, { ...CASE, id: "b", helped: true }])).toMatchObject({ helped: 1, failed: 1 });
+  const other = { ...CASE, action: { skill: "scale-host", target: "stock" }, helped: true };
+  expect(await weighed([{ ...other, useless: [{ skill: "restart-host", target: "stock" }] }])).toMatchObject({
+    helped: 0,
+    failed: 1,
+  });
 });
 
 // A case that had misled until its weight was next to nothing still kept a repair from being done.

@@ -232,16 +232,27 @@ const NOTHING = { statements: [], stored: () => {} };
 const namedConfidence = ({ kind, rawConfidence }: Hypothesis): number | null =>
   kind === "unknown" ? null : rawConfidence;
 
-/** Like cases of the same skill against the same cause. */
-const ofSame = (skill: string, { evidence, diagnosis }: Thought): RecalledCase[] =>
-  evidence.cases.filter(({ action, cause }) => action?.skill === skill && isSameCause(cause, diagnosis.cause));
+/** A like case with the same cause in which the skill was tried, and whether it helped there. */
+interface Said {
+  readonly one: RecalledCase;
+  readonly helped: boolean | null;
+}
+
+function ofSame(skill: string, { evidence, diagnosis }: Thought): Said[] {
+  return evidence.cases
+    .filter(({ cause }) => isSameCause(cause, diagnosis.cause))
+    .flatMap((one) => {
+      if (one.action?.skill === skill) return [{ one, helped: one.helped }];
+      return one.useless?.some((other) => other.skill === skill) ? [{ one, helped: false }] : [];
+    });
+}
 
 const saidOf = (skill: string, thought: Thought): ActionRecord["recalled"] =>
-  ofSame(skill, thought).flatMap(({ id, helped }) => (helped === null ? [] : [{ id, helped }]));
+  ofSame(skill, thought).flatMap(({ one, helped }) => (helped === null ? [] : [{ id: one.id, helped }]));
 
 /** What those say of it that are believed. */
 function toOption(skill: string, target: string, risk: Option["risk"], thought: Thought) {
-  const alike = ofSame(skill, thought).filter(isBelieved);
+  const alike = ofSame(skill, thought).filter(({ one }) => isBelieved(one));
   return {
     skill,
     target,

@@ -62,6 +62,21 @@ it.each<[string, ActionRecord[], object]>([
     ],
     { cause: { service: "stock" }, helped: true },
   ],
+  // It was forgotten once something else had helped: the next time the same was tried first again, as if never before.
+  [
+    "what did not help beside what did",
+    [USELESS, { ...USELESS, id: "act_2", skill: "restart-host", state: "helped" }],
+    {
+      action: { skill: "restart-host", target: "stock" },
+      helped: true,
+      useless: [{ skill: "scale-host", target: "stock" }],
+    },
+  ],
+  [
+    "of what did not help only what was an answer to its cause",
+    [USELESS, { ...USELESS, id: "act_2", target: "cart", cause: CART, state: "helped" }],
+    { cause: { service: "cart" }, useless: [] },
+  ],
   [
     "nothing of what was never begun",
     [{ ...USELESS, state: "rejected", taskId: null, begunAtMs: null }],

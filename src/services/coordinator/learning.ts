@@ -12,6 +12,7 @@ import { type ActionRecord, wasTried } from "./action.ts";
 import type { ActionStore } from "./action-store.ts";
 import type { IncidentStore } from "./incident-store.ts";
 import type { OwnedWrite } from "./owned-write.ts";
+import { isSameCause } from "./policy/signals-of.ts";
 
 export interface LearningDeps {
   readonly actions: ActionStore;
@@ -25,6 +26,8 @@ export interface LearningDeps {
 
 /** More changes of one action in a row than this are no chance; the message is delivered again. */
 const MOST_ATTEMPTS = 5;
+/** Of an incident, in its case. */
+const MOST_USELESS = 100;
 const BACKGROUND = { priority: "background" } as const;
 
 export function createLearning(deps: LearningDeps) {
@@ -67,6 +70,14 @@ export function createLearning(deps: LearningDeps) {
       tried.find(({ state }) => state === "helped") ?? tried.findLast((one) => verdictOf(one) !== null) ?? tried.at(-1);
     // Of the cause that it was an answer to: what has been blamed since was not put to the test.
     const cause = told === undefined ? thought.diagnosis.cause : told.cause;
+    const useless = tried.filter(
+      (one) =>
+        one !== told &&
+        verdictOf(one) === false &&
+        one.cause !== null &&
+        cause !== null &&
+        isSameCause(one.cause, cause),
+    );
     await deps.state.putCase(
       {
         id: incidentId,
@@ -75,6 +86,7 @@ export function createLearning(deps: LearningDeps) {
           incident.label === "not-an-incident" || cause === null ? null : { service: cause.service, kind: cause.kind },
         action: told === undefined ? null : { skill: told.skill, target: told.target },
         helped: told === undefined ? null : verdictOf(told),
+        useless: useless.slice(-MOST_USELESS).map(({ skill, target }) => ({ skill, target })),
       },
       BACKGROUND,
     );
