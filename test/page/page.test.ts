@@ -243,9 +243,21 @@ describe("a person at the page", () => {
     await page.getByRole("heading", { name: "Overview" }).waitFor();
     await page.keyboard.press("Tab");
     expect(await page.evaluate("document.activeElement?.textContent")).toContain("Skip to the content");
-    for (const _view of VIEWS.slice(0, 2)) await page.keyboard.press("Tab");
+    // The focus stays on the link, and the next view is the next one.
+    for (const view of ["Overview", "Incidents", "Series", "Map", "Actions", "Tasks", "Agents"]) {
+      await page.keyboard.press("Tab");
+      await page.keyboard.press("Enter");
+      await page.getByRole("heading", { level: 1, name: view }).waitFor();
+    }
+    for (const _view of VIEWS.slice(2)) await page.keyboard.press("Shift+Tab");
     await page.keyboard.press("Enter");
-    await page.getByRole("heading", { name: "Incidents" }).waitFor();
+    await page.getByRole("heading", { level: 1, name: "Incidents" }).waitFor();
+    const isListed = "document.activeElement?.matches('main li a')";
+    for (let i = 0; i < 20 && !(await page.evaluate(isListed)); i++) await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "What happened" }).waitFor();
+    await page.goBack();
+    await page.getByRole("heading", { level: 1, name: "Incidents" }).waitFor();
   });
 
   // The clock of the page went on well each second, and took back what the others had said.
