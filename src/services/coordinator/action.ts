@@ -48,6 +48,14 @@ export function wasTried({ risk, begunAtMs, state }: Pick<ActionRecord, "risk" |
   return risk !== "none" && typeof begunAtMs === "number" && state !== "acting";
 }
 
+/** Whatever shows the same so long after it helped has come back. */
+const ANSWER_MS = 60_000;
+
+/** Whether it has just helped: its effect is still coming in. */
+export function isAnswer({ state, endedAtMs }: Pick<Action, "state" | "endedAtMs">, nowMs: number): boolean {
+  return state === "helped" && endedAtMs !== null && nowMs - endedAtMs < ANSWER_MS;
+}
+
 /** The action after `event`; undefined when its state does not allow that. */
 export function afterEvent(action: ActionRecord, event: ActionEvent, nowMs: number): ActionRecord | undefined {
   const to = (changes: Partial<ActionRecord>): ActionRecord => {

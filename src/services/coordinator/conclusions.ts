@@ -3,7 +3,7 @@ import type { CompiledQuery } from "kysely";
 import type { Diagnosis } from "#contracts/cognitive.ts";
 import type { StoryEntry } from "#contracts/incident.ts";
 import type { Clock } from "#core/clock.ts";
-import { isUnderWay } from "./action.ts";
+import { isAnswer, isUnderWay } from "./action.ts";
 import type { Actions } from "./actions.ts";
 import type { Decisions } from "./decisions.ts";
 import type { Conclusion } from "./deliberation.ts";
@@ -55,7 +55,11 @@ export function createConclusions({ store, actions, decisions, clock }: Conclusi
     const { diagnosis, evidence } = conclusion;
     const { service, kind, confidence } = diagnosis.cause;
     const before = blamed.get(id);
-    if (isAnswered(id, before)) return undefined;
+    if (before !== undefined && isAnswered(id, nowMs)) {
+      blamed.set(id, { ...before, sinceMs: nowMs });
+      return undefined;
+    }
+    if (isBeingDone(id)) return undefined;
     // What follows a repair, such as people who had left, is not what the incident was about.
     const isAftermath = service === null && hasHelped(id);
     if (
@@ -107,17 +111,16 @@ export function createConclusions({ store, actions, decisions, clock }: Conclusi
   const hasHelped = (id: string): boolean =>
     actions.ofIncident(id).some(({ risk, state }) => risk !== "none" && state === "helped");
 
-  /** While something is being done about it the figures tell of that; after it helped, only new movement asks anew. */
-  function isAnswered(id: string, blame: Blame | undefined): boolean {
+  /** Then the figures tell of that. */
+  const isBeingDone = (id: string): boolean =>
+    actions.ofIncident(id).some((action) => action.risk !== "none" && isUnderWay(action));
+
+  /** After it helped, only new movement asks anew, or time: what has come back must show for as long as it had to at first. */
+  function isAnswered(id: string, nowMs: number): boolean {
     const movedAtMs = movedAt.get(id) ?? 0;
     return actions
       .ofIncident(id)
-      .some(
-        (action) =>
-          action.risk !== "none" &&
-          (isUnderWay(action) ||
-            (action.state === "helped" && blame !== undefined && (action.endedAtMs ?? 0) >= movedAtMs)),
-      );
+      .some((action) => action.risk !== "none" && isAnswer(action, nowMs) && (action.endedAtMs ?? 0) >= movedAtMs);
   }
 
   return {

@@ -133,15 +133,16 @@ it("counts as begun what would have begun, whatever is said of it, and not what 
 });
 
 // While noise kept an incident open, whatever else broke joined it, and nothing was done about it.
-it.each<[string, ActionRecord["state"], IncidentRecord["cause"], boolean]>([
+it.each<[string, ActionRecord["state"], IncidentRecord["cause"], boolean, number?]>([
   ["helped and something else is to blame", "helped", { ...CAUSE, service: "cart" }, true],
   ["helped and another trouble of the same is", "helped", { ...CAUSE, kind: "memory" }, true],
-  ["helped and the same is to blame", "helped", CAUSE, false],
+  ["helped just now and the same is to blame", "helped", CAUSE, false],
+  ["helped a minute ago and the same has come back", "helped", CAUSE, true, 61_000],
   ["helped and nobody knows what is", "helped", { ...CAUSE, service: null, kind: "unknown" }, false],
   ["did not help", "useless", { ...CAUSE, service: "cart" }, false],
   ["is being done", "acting", { ...CAUSE, service: "cart" }, false],
-])("of a rule that was followed and %s", async (_what, state, cause, isFollowedAgain) => {
-  const before = { rule: "restart", risk: "high", state, cause: CAUSE } as ActionRecord;
+])("of a rule that was followed and %s", async (_what, state, cause, isFollowedAgain, agoMs = 1_000) => {
+  const before = { rule: "restart", risk: "high", state, cause: CAUSE, endedAtMs: NOW - agoMs } as ActionRecord;
   const { action } = await decided("act", { own: [before], cause });
   expect(action !== undefined).toBe(isFollowedAgain);
 });

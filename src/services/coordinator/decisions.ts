@@ -8,7 +8,7 @@ import type { Skill } from "#contracts/organism.ts";
 import { skillName } from "#contracts/action-text.ts";
 import type { Clock } from "#core/clock.ts";
 import type { CompiledQuery } from "kysely";
-import { type ActionRecord, isUnderWay } from "./action.ts";
+import { type ActionRecord, isAnswer, isUnderWay } from "./action.ts";
 import type { Actions, NewAction, Step } from "./actions.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import type { Conclusion } from "./deliberation.ts";
@@ -82,7 +82,7 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
       maintenanceOf: (target) => maintenanceOf(actions.maintenances(), target, nowMs),
       nowMs,
     });
-    const followed = new Set(own.filter((one) => isFollowed(one, incident.cause)).map(({ rule }) => rule));
+    const followed = new Set(own.filter((one) => isFollowed(one, incident.cause, nowMs)).map(({ rule }) => rule));
     const entries: StoryEntry[] = [];
     for (;;) {
       const choice = deps.policy().decide(signals, {
@@ -221,10 +221,11 @@ function asIfDone(action: ActionRecord, lookedAfterMs: number, nowMs: number): A
   };
 }
 
-/** Whether its rule has had its turn: what helped did so against one cause, and another may have come since. */
-function isFollowed({ state, cause: before }: ActionRecord, cause: Incident["cause"]): boolean {
+/** Whether its rule has had its turn: what helped did so against one cause, and another may have come since, or the same anew. */
+function isFollowed(action: ActionRecord, cause: Incident["cause"], nowMs: number): boolean {
+  const { state, cause: before } = action;
   if (state !== "helped" || before === null || cause === null || cause.kind === "unknown") return state !== "held";
-  return isSameCause(before, cause);
+  return isSameCause(before, cause) && isAnswer(action, nowMs);
 }
 
 const NOTHING = { statements: [], stored: () => {} };
