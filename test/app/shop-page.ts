@@ -36,9 +36,10 @@ export async function openShopPage(stage: Stage): Promise<ShopPage> {
   const token = readFileSync(join(process.env["SEEDCORE_HOME"] ?? "", namespace, "token"), "utf8").trim();
   const browser = await openBrowser();
   const page = await (await browser.newContext(CONTEXT)).newPage();
-  const go = async (view: string) => {
-    await page.goto(`${gatewayUrl}/#/${view}`);
-    await page.getByRole("heading", { level: 1 }).waitFor();
+  const go = async (view: "Overview" | "Incidents" | "Map") => {
+    const link = page.getByRole("navigation", { name: "Views" }).getByRole("link", { name: new RegExp(`^${view}\\b`) });
+    await link.click();
+    await page.getByRole("heading", { level: 1, name: view }).waitFor();
   };
   const look = async () => {
     for (const { width, colorScheme } of LOOKS) {
@@ -68,28 +69,29 @@ export async function openShopPage(stage: Stage): Promise<ShopPage> {
 
   return {
     async expectCalls() {
-      await go("map");
+      await go("Map");
       await expect.poll(calls, { timeout: COUNTED_MS }).toEqual(CALLS);
       expect(await page.locator("svg.map .node").count()).toBe(Object.keys(CALLS).length);
       expect(await page.locator("svg.map .edge").count()).toBe(3);
       expect(await page.locator("svg.map .burning").count()).toBe(0);
       await look();
-      await go("");
+      await go("Overview");
     },
 
     async expectBlame(service) {
       await row(service).getByText("to blame").waitFor({ timeout: BLAMED_MS });
-      await go("map");
+      await go("Map");
       await row(service).getByText("to blame").waitFor();
       expect(await page.locator("svg.map .burning .title").allTextContents()).toEqual([service]);
-      await go("");
+      await go("Overview");
     },
 
     async expectStory(incidentId) {
       const { story, diagnosis, actions } = await stage.connection
         .getServiceClient("coordinator")
         .getIncident({ id: incidentId });
-      await go(`incidents/${incidentId}`);
+      await go("Incidents");
+      await page.getByRole("main").locator(`a[href="#/incidents/${incidentId}"]`).click();
       await page.getByRole("heading", { name: "What happened" }).waitFor();
       const shown = (await page.getByRole("main").textContent()) ?? "";
       for (const { text } of [...story, ...(diagnosis?.cause.reasons ?? [])]) expect(shown).toContain(text);
@@ -99,7 +101,7 @@ export async function openShopPage(stage: Stage): Promise<ShopPage> {
         expect(shown).toContain(`Or: ${causeName(other)} (${Math.round(100 * other.confidence)} %)`);
       }
       await look();
-      await go("");
+      await go("Overview");
     },
 
     [Symbol.asyncDispose]: () => browser.close(),
