@@ -186,6 +186,17 @@ describe("the cause of a fault", () => {
     expect(signature).toEqual(["cart/latency:up", "front/latency:up", "stock/latency:up"]);
   });
 
+  // A pushed figure moved while the machine was busy: a service that was a little slower for it was restarted.
+  it("is none that explains nothing of what moved, unless it is very slow", () => {
+    const causeIf = (size: number) => {
+      const evidence = evidenceOf({ fault: { kind: "latency", service: "cart", size } });
+      const [moved] = evidence.movements.map((one) => ({ ...one, series: "ctl/c", service: null, metric: "c" }));
+      return diagnose({ ...evidence, movements: moved === undefined ? [] : [moved] }, asIs).cause;
+    };
+    expect(causeIf(8)).not.toMatchObject({ service: "cart" });
+    expect(causeIf(100)).toMatchObject({ service: "cart", kind: "latency" });
+  });
+
   it("is a change of its target shortly before, rather than the target itself", () => {
     const changes = [
       { id: "c1", kind: "deploy", target: "stock", summary: "2.0", atMs: START - 10_000, byOrganism: false },

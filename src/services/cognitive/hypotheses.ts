@@ -134,7 +134,8 @@ function explainsReason({ graph, movements }: Scene, service: string, kind: OwnT
       .filter(({ metric, direction }) => direction === "up" && (metric === "latency" || metric === "errors"))
       .flatMap((one) => (one.service === null ? [] : [one.service])),
   );
-  if (symptoms.size === 0 || kind === "memory") return undefined;
+  if (kind === "memory") return undefined;
+  if (symptoms.size === 0) return strangersReason(movements, service, kind);
   const affected = graph.callersOf(service);
   const explained = [...symptoms].filter((one) => affected.has(one)).sort();
   const share = explained.length / symptoms.size;
@@ -146,6 +147,22 @@ function explainsReason({ graph, movements }: Scene, service: string, kind: OwnT
         ? `Nothing else moved that ${service} does not explain.`
         : `${others.join(", ")} ${others.length === 1 ? "waits" : "wait"} for ${service}.`;
   return { kind: "explains", text, weight: WEIGHTS.explains * (2 * share - 1), refs: explained };
+}
+
+/** Slowness and errors of a service are in its own series, or its callers'. */
+function strangersReason(
+  movements: readonly Movement[],
+  service: string,
+  kind: OwnTrouble["kind"],
+): Reason | undefined {
+  if (kind === "crash" || movements.length === 0 || movements.some((one) => one.service !== null)) return undefined;
+  const refs = movements.slice(0, 5).map(({ series }) => series);
+  return {
+    kind: "explains",
+    text: `Nothing that moved (${refs.join(", ")}) is of a service, or depends on ${service}.`,
+    weight: -WEIGHTS.explains,
+    refs,
+  };
 }
 
 function own({ movements }: Scene, service: string, kind: OwnTrouble["kind"]): Movement | undefined {
