@@ -63,7 +63,7 @@ const outbox = createOutbox({
 });
 outbox.deliver(CROSSING_TOPIC, async () => {});
 const watched = deadly(database);
-const service = mlService({ database: watched, store: mlStore(watched), outbox });
+const service = mlService({ database: watched, store: mlStore(watched), outbox, log: silentLogger });
 const all = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
 await service.owned?.(await createShardEpochs(database).claim("ml", all, `pid ${process.pid}`));
 const client = createClient(ml, { transport: memoryTransport([service]) });

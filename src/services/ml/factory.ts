@@ -16,5 +16,5 @@ export const create: ServiceFactory = async (context) => {
     await triage.reportCrossing(body as Parameters<typeof triage.reportCrossing>[0], { priority: "background" });
   });
   await outbox.start();
-  return mlService({ database, store: mlStore(database), outbox });
+  return mlService({ database, store: mlStore(database), outbox, log });
 };

@@ -2,26 +2,19 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Registry } from "prom-client";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ml } from "#contracts/ml.ts";
 import { systemClock } from "#core/clock.ts";
 import { type Random, seededRandom } from "#core/random.ts";
-import { SHARD_COUNT } from "#core/shard.ts";
 import type { Database } from "#runtime/storage/database.ts";
 import { migrate } from "#runtime/storage/migrate.ts";
 import { outboxSchema } from "#runtime/storage/outbox-schema.ts";
-import { createOutbox } from "#runtime/storage/outbox-store.ts";
-import { createShardEpochs, shardsSchema } from "#runtime/storage/shard-epochs.ts";
+import { shardsSchema } from "#runtime/storage/shard-epochs.ts";
 import { openSqlite } from "#runtime/storage/sqlite.ts";
-import { silentLogger } from "#runtime/telemetry/logger.ts";
-import { createClient } from "#runtime/client/create-client.ts";
-import { memoryTransport } from "#testing/memory-transport.ts";
+import { startMlReplica } from "#testing/ml-replica.ts";
 import { describeWithNab } from "#testing/describe-with-nab.ts";
 import type { NabSeries } from "#testing/nab.ts";
 import { createSeriesScorer } from "./series-scorer.ts";
-import { CROSSING_TOPIC, mlService } from "./service.ts";
-import { mlSchema, mlStore } from "./store.ts";
+import { mlSchema } from "./store.ts";
 
 let directory: string;
 let db: Database;
@@ -36,24 +29,6 @@ afterAll(async () => {
   await db.close();
   await rm(directory, { recursive: true });
 });
-
-/** A replica on `database`, its shards claimed anew; what it told the coordinator is in `told`. */
-async function startReplica(database: Database) {
-  const told = new Map<string, unknown>();
-  const outbox = createOutbox({
-    db: database,
-    owner: "ml",
-    clock: systemClock,
-    random: seededRandom(1),
-    log: silentLogger,
-    metrics: new Registry(),
-  });
-  outbox.deliver(CROSSING_TOPIC, async ({ id, body }) => void told.set(id, body));
-  const service = mlService({ database, store: mlStore(database), outbox });
-  const all = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
-  await service.owned?.(await createShardEpochs(database).claim("ml", all, "test"));
-  return { client: createClient(ml, { transport: memoryTransport([service]) }), service, outbox, told };
-}
 
 /** A database that fails one chosen write, after the points were scored and before anything is stored. */
 function failing(database: Database): Database & { failNext: boolean } {
@@ -97,7 +72,7 @@ describeWithNab("killed at seeded points, also between score and checkpoint, the
     const expected = uninterrupted(file);
     const random = seededRandom(index + 1);
     const faulty = failing(db);
-    let replica = await startReplica(faulty);
+    let replica = await startMlReplica(faulty);
     const kills = rowsOf(file, 100, random);
     const batches = batchesAt(file, new Set([...kills, ...rowsOf(file, 100, random)]));
     const scores: number[] = [];
@@ -108,7 +83,7 @@ describeWithNab("killed at seeded points, also between score and checkpoint, the
           faulty.failNext = true;
           await expect(replica.client.ingest(call)).rejects.toThrow();
         }
-        replica = await startReplica(faulty);
+        replica = await startMlReplica(faulty);
       }
       const answer = await replica.client.ingest(call);
       scores.push(...(answer.scores?.["value"] ?? []));
@@ -137,7 +112,7 @@ function uninterrupted(file: NabSeries): { values: number[]; scores: number[] } 
 }
 
 test("a repeated, late or non-finite point changes nothing and is counted", async () => {
-  const { client } = await startReplica(db);
+  const { client } = await startMlReplica(db);
   const points: [number, number | null][] = [
     [1_000, 1],
     [2_000, 2],
@@ -160,13 +135,13 @@ test("a repeated, late or non-finite point changes nothing and is counted", asyn
 });
 
 test("late points are counted once, also over restarts and seals", async () => {
-  const ingest = (replica: Awaited<ReturnType<typeof startReplica>>, name: string, points: [number, number][]) =>
+  const ingest = (replica: Awaited<ReturnType<typeof startMlReplica>>, name: string, points: [number, number][]) =>
     replica.client.ingest({ source: "count-late", series: [{ name, points }] });
-  const lateOf = async (replica: Awaited<ReturnType<typeof startReplica>>) =>
+  const lateOf = async (replica: Awaited<ReturnType<typeof startMlReplica>>) =>
     Object.fromEntries(
       (await replica.client.source({ source: "count-late" })).series.map(({ name, late }) => [name, late]),
     );
-  const first = await startReplica(db);
+  const first = await startMlReplica(db);
   await ingest(first, "a", [
     [1_000, 1],
     [1_000, 2],
@@ -180,21 +155,21 @@ test("late points are counted once, also over restarts and seals", async () => {
   ]);
   expect(await lateOf(first)).toEqual({ a: 3, b: 1 });
   await ingest(first, "a", [[3_000, 6]]);
-  expect(await lateOf(await startReplica(db))).toEqual({ a: 3, b: 1 });
+  expect(await lateOf(await startMlReplica(db))).toEqual({ a: 3, b: 1 });
 
-  const second = await startReplica(db);
+  const second = await startMlReplica(db);
   // Enough of one series to seal the source, with the late ones of both before and in the same ingest.
   await ingest(second, "b", [[800, 1]]);
   await ingest(second, "a", [[100, 0], ...Array.from({ length: 600 }, (_, i): [number, number] => [4_000 + i, i])]);
   await ingest(second, "b", [[1_001, 1]]);
   expect(await lateOf(second)).toEqual({ a: 4, b: 2 });
-  expect(await lateOf(await startReplica(db))).toEqual({ a: 4, b: 2 });
+  expect(await lateOf(await startMlReplica(db))).toEqual({ a: 4, b: 2 });
 });
 
 test("an owner whose shards have moved stores nothing and says so", async () => {
-  const old = await startReplica(db);
+  const old = await startMlReplica(db);
   await old.client.ingest({ source: "moved", series: [{ name: "s", points: [[1_000, 1]] }] });
-  const current = await startReplica(db);
+  const current = await startMlReplica(db);
   await expect(
     old.client.ingest({ source: "moved", series: [{ name: "s", points: [[2_000, 2]] }] }),
   ).rejects.toMatchObject({
@@ -208,18 +183,18 @@ test("an owner whose shards have moved stores nothing and says so", async () => 
 });
 
 test("a new minimum change holds from then on, also after a restart", async () => {
-  const { client } = await startReplica(db);
+  const { client } = await startMlReplica(db);
   const quiet: [number, number][] = Array.from({ length: 300 }, (_, i) => [i * 1_000, 10 + (i % 3)]);
   await client.ingest({ source: "tuned", series: [{ name: "s", points: quiet }] });
   await client.ingest({ source: "tuned", series: [{ name: "s", points: [], minimumChange: 1_000 }] });
-  const restarted = await startReplica(db);
+  const restarted = await startMlReplica(db);
   const answer = await restarted.client.ingest({ source: "tuned", series: [{ name: "s", points: [[400_000, 500]] }] });
   expect(answer).toMatchObject({ accepted: 1, crossings: [] });
 });
 
 // It stayed open and silent: the page showed a chart that had stopped, and no reader knew to ask the new owner.
 test("who watches a source is told when its shard has moved", async () => {
-  const { client, service } = await startReplica(db);
+  const { client, service } = await startMlReplica(db);
   const watched = client.live({ source: "moving", series: ["b"] })[Symbol.asyncIterator]();
   const first = watched.next();
   await new Promise(setImmediate);

@@ -5,9 +5,10 @@ import { ServiceError } from "#core/service-error.ts";
 import { implement, type OwnedShards, type Service } from "#runtime/service.ts";
 import { type Database, WriteRefused } from "#runtime/storage/database.ts";
 import type { Outbox } from "#runtime/storage/outbox.ts";
+import { type Logger, silentLogger } from "#runtime/telemetry/logger.ts";
 import { createLiveScores } from "./live-scores.ts";
 import { readPoints } from "./read-points.ts";
-import { createSeriesScorer } from "./series-scorer.ts";
+import { createSeriesScorer, SCORER_FORMAT } from "./series-scorer.ts";
 import { type Ingest, type IngestOutcome, loadSourceState, type SourceState } from "./source-state.ts";
 import type { MlStore } from "./store.ts";
 import { createValve } from "./valve.ts";
@@ -18,14 +19,28 @@ export interface MlDeps {
   readonly store: MlStore;
   /** Takes crossings to the coordinator; its rows are in the same database as the points. */
   readonly outbox: Outbox;
+  readonly log: Logger;
+  /**
+   * Format of its checkpoints.
+   * @default that of its scorers
+   */
+  readonly checkpointFormat?: number;
+  /**
+   * Points of a series from which it learns again at most, where a program of another format was at it since.
+   * @default 262144: three days of one a second, which take under a second for each series
+   */
+  readonly catchUpPoints?: number;
 }
 
 /** Topic under which crossings leave; the body is the input of coordinator.reportCrossing. */
 export const CROSSING_TOPIC = "coordinator.reportCrossing";
 
+const CATCH_UP_POINTS = 262_144;
+
 /** Scores points of the sources whose shards it owns. What it has acknowledged is on disk, with its score. */
 export function mlService(deps: MlDeps): Service<typeof ml> {
-  const { store, outbox, database } = deps;
+  const { store, outbox, database, log } = deps;
+  const { checkpointFormat: format = SCORER_FORMAT, catchUpPoints = CATCH_UP_POINTS } = deps;
   const sources = new Map<string, Promise<SourceState>>();
   /** The end of each source's queue: its ingests run one after another. */
   const queues = new Map<string, Promise<unknown>>();
@@ -38,7 +53,7 @@ export function mlService(deps: MlDeps): Service<typeof ml> {
   function stateOf(source: string): Promise<SourceState> {
     let state = sources.get(source);
     if (state === undefined) {
-      state = loadSourceState(store, source);
+      state = loadSourceState(store, source, { format, catchUpPoints, log });
       sources.set(source, state);
       // A source that could not be loaded is tried again by the next call.
       state.catch(() => sources.delete(source));
@@ -124,7 +139,10 @@ export function mlService(deps: MlDeps): Service<typeof ml> {
         const names = await store.sourceNames();
         const infos = await Promise.all(
           names.map(async ({ source }) =>
-            (sources.has(source) ? await stateOf(source) : await loadSourceState(store, source)).info(),
+            (sources.has(source)
+              ? await stateOf(source)
+              : await loadSourceState(store, source, { format, catchUpPoints: 0, log: silentLogger })
+            ).info(),
           ),
         );
         return {

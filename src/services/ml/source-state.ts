@@ -4,11 +4,13 @@
  */
 import type { Crossing } from "#contracts/ml.ts";
 import type { Write } from "#runtime/storage/database.ts";
+import type { Logger } from "#runtime/telemetry/logger.ts";
 import { decodeBlock, encodeBlock } from "./point-block.ts";
 import type { LiveScore } from "./live-scores.ts";
 import type { Crossing as SeriesCrossing } from "./detector/alarm.ts";
-import { createSeriesScorer, restoreSeriesScorer, type SeriesScorer } from "./series-scorer.ts";
-import type { Fence, MlStore, SeriesRow } from "./store.ts";
+import { createSeriesScorer, formatOf, restoreSeriesScorer, type SeriesScorer } from "./series-scorer.ts";
+import { readPoints } from "./read-points.ts";
+import type { CheckpointRow, Fence, MlStore, SeriesRow } from "./store.ts";
 import { decodeTailRow, encodeTailRow, type TailSeries } from "./tail-row.ts";
 
 /** A block takes this many points, then a new one begins. */
@@ -79,16 +81,37 @@ interface SeriesState {
   open: Columns;
   /** How many of `open` are in the tail only. */
   unsealed: number;
+  /** What the next checkpoint replaces, where that is of another format. */
+  foreign: CheckpointRow | undefined;
+}
+
+/** How a program goes on from what it, or another version of it, has stored. */
+export interface Resumption {
+  /** Of the checkpoints it writes; it reads those up to it. */
+  readonly format: number;
+  /** It learns from at most so many points that were stored since its checkpoint; one that is further behind is dropped. */
+  readonly catchUpPoints: number;
+  readonly log: Logger;
 }
 
 export type SourceState = ReturnType<typeof createSourceState>;
 
-/** Loads a source and brings it to its newest acknowledged point: checkpoints, then the tail replayed through them. */
-export async function loadSourceState(store: MlStore, source: string) {
-  const { row, series, tail } = await store.load(source);
+/** Loads a source and brings it to its newest acknowledged point: checkpoints, then what came since replayed through them. */
+export async function loadSourceState(store: MlStore, source: string, resumption: Resumption) {
+  const { row, series, kept, tail } = await store.load(source);
   const states: SeriesState[] = [];
+  const anew: string[] = [];
   for (const stored of series) {
-    states.push(await restoreSeries(store, stored));
+    const { state, isWhole } = await restoreSeries(store, stored, kept, resumption);
+    states.push(state);
+    if (!isWhole) anew.push(stored.name);
+  }
+  if (anew.length > 0) {
+    const known = `up to format ${resumption.format}`;
+    resumption.log.warn(
+      { source, series: anew },
+      `No checkpoint that this program reads (${known}) is recent enough: it goes on from the newest ${resumption.catchUpPoints} points of each of these series.`,
+    );
   }
   const sealed = { seq: row?.sealed_seq ?? 0, cursor: row?.cursor ?? null };
   let { seq, cursor } = sealed;
@@ -98,18 +121,31 @@ export async function loadSourceState(store: MlStore, source: string) {
     seq = tailRow.seq;
     for (const part of decoded.series) replay(states[part.number], part, source);
   }
-  return createSourceState(store, source, { states, seq, cursor, sealed });
+  return createSourceState(store, source, resumption, { states, seq, cursor, sealed });
 }
 
-async function restoreSeries(store: MlStore, row: SeriesRow): Promise<SeriesState> {
+async function restoreSeries(
+  store: MlStore,
+  row: SeriesRow,
+  kept: readonly CheckpointRow[],
+  { format, catchUpPoints }: Resumption,
+) {
   const options = { minimumChange: row.minimum_change ?? 0, accumulates: row.accumulates === 1 };
   const [newest] = await store.blocks(row.source, row.number, 0, Number.MAX_SAFE_INTEGER, 1);
   const isOpen = newest !== undefined && newest.points < BLOCK_POINTS;
-  return {
+  const current = toCheckpoint(row);
+  const own = [...kept.filter(({ series }) => series === row.number), ...(current ? [current] : [])]
+    .filter((checkpoint) => checkpoint.format <= format)
+    .sort((a, b) => b.format - a.format || b.points - a.points)[0];
+  const scorer =
+    own === undefined ? createSeriesScorer(options, format) : restoreSeriesScorer(own.checkpoint, options, format);
+  const behind = row.points - (own?.points ?? 0);
+  await catchUp(store, row, scorer, own?.last_ms ?? -1, Math.min(behind, catchUpPoints));
+  const state: SeriesState = {
     name: row.name,
     number: row.number,
     options,
-    scorer: row.checkpoint === null ? createSeriesScorer(options) : restoreSeriesScorer(row.checkpoint, options),
+    scorer,
     points: row.points,
     firstMs: row.first_ms,
     lastMs: row.points === 0 ? -1 : row.last_ms,
@@ -119,7 +155,25 @@ async function restoreSeries(store: MlStore, row: SeriesRow): Promise<SeriesStat
     unstoredLate: 0,
     open: isOpen ? decodeBlock(newest.data) : { timestampsMs: [], values: [], scores: [] },
     unsealed: 0,
+    foreign: current?.format === format ? undefined : current,
   };
+  return { state, isWhole: behind <= catchUpPoints };
+}
+
+function toCheckpoint({ source, number, points, last_ms, checkpoint }: SeriesRow): CheckpointRow | undefined {
+  if (checkpoint === null) return undefined;
+  return { source, series: number, format: formatOf(checkpoint), points, last_ms, checkpoint };
+}
+
+/** Runs the newest `count` sealed points after `sinceMs` through the scorer: a program of another format has sealed them. */
+async function catchUp(store: MlStore, row: SeriesRow, scorer: SeriesScorer, sinceMs: number, count: number) {
+  if (count === 0) return;
+  const range = { source: row.source, series: row.name, fromMs: sinceMs + 1, toMs: row.last_ms, limit: count };
+  const points = (await readPoints(store, range)) ?? [];
+  for (const [i, [timestampMs, value]] of points.entries()) {
+    scorer.update(value, timestampMs);
+    if (i % SLICE_POINTS === SLICE_POINTS - 1) await new Promise(setImmediate);
+  }
 }
 
 /** Runs stored points through the detector again; the same state comes out, since it is deterministic. */
@@ -150,6 +204,7 @@ function append(series: SeriesState, timestampMs: number, value: number, score: 
 function createSourceState(
   store: MlStore,
   source: string,
+  { format, catchUpPoints }: Resumption,
   loaded: { states: SeriesState[]; seq: number; cursor: string | null; sealed: { seq: number; cursor: string | null } },
 ) {
   const byName = new Map(loaded.states.map((state) => [state.name, state]));
@@ -175,12 +230,12 @@ function createSourceState(
         accumulates: accumulates ?? series?.options.accumulates ?? false,
       };
       if (series === undefined) {
-        series = newSeries(name, byName.size, options);
+        series = newSeries(name, byName.size, options, createSeriesScorer(options, format));
         byName.set(name, series);
         fresh.push(series);
       } else if (!isSame(options, series.options)) {
         series.options = options;
-        series.scorer = restoreSeriesScorer(series.scorer.save(), options);
+        series.scorer = restoreSeriesScorer(series.scorer.save(), options, format);
         // The tail is replayed with the row's options: from here on they are others.
         changed.push(series);
       }
@@ -255,6 +310,7 @@ function createSourceState(
   /** Moves the tail into blocks, with the checkpoints that stand exactly at their end; the `touched` get a new row in any case. */
   function seal(touched: ReadonlySet<SeriesState>): IngestOutcome["writes"] {
     const rows: SeriesRow[] = [];
+    const replaced: CheckpointRow[] = [];
     const blocks = [];
     for (const series of byName.values()) {
       if (series.unsealed === 0 && !touched.has(series)) continue;
@@ -282,6 +338,8 @@ function createSourceState(
       };
       series.unsealed = 0;
       series.unstoredLate = 0;
+      if (series.foreign) replaced.push(series.foreign);
+      series.foreign = undefined;
       rows.push({ ...toEmptyRow(series), points: series.points, late: series.late, checkpoint: series.scorer.save() });
     }
     unsealedTotal = 0;
@@ -289,6 +347,7 @@ function createSourceState(
     return [
       store.putSource(source, seq, cursor),
       ...store.putSeries(rows),
+      ...store.keepCheckpoints(source, replaced, catchUpPoints),
       ...store.putBlocks(blocks),
       store.deleteTail(source, seq),
     ];
@@ -333,12 +392,12 @@ function createSourceState(
   };
 }
 
-function newSeries(name: string, number: number, options: SeriesOptions): SeriesState {
+function newSeries(name: string, number: number, options: SeriesOptions, scorer: SeriesScorer): SeriesState {
   return {
     name,
     number,
     options,
-    scorer: createSeriesScorer(options),
+    scorer,
     points: 0,
     firstMs: 0,
     lastMs: -1,
@@ -348,6 +407,7 @@ function newSeries(name: string, number: number, options: SeriesOptions): Series
     unstoredLate: 0,
     open: { timestampsMs: [], values: [], scores: [] },
     unsealed: 0,
+    foreign: undefined,
   };
 }
 

@@ -30,6 +30,16 @@ export interface SeriesRow {
   readonly checkpoint: Uint8Array | null;
 }
 
+/** A checkpoint that another program has replaced by one of its own format, of the same series. */
+export interface CheckpointRow {
+  readonly source: string;
+  readonly series: number;
+  readonly format: number;
+  readonly points: number;
+  readonly last_ms: number;
+  readonly checkpoint: Uint8Array;
+}
+
 interface BlockRow {
   readonly source: string;
   readonly series: number;
@@ -48,6 +58,7 @@ interface TailTableRow {
 interface Tables {
   readonly ml_sources: SourceRow;
   readonly ml_series: SeriesRow;
+  readonly ml_checkpoints: CheckpointRow;
   readonly ml_blocks: BlockRow;
   readonly ml_tail: TailTableRow;
 }
@@ -108,6 +119,22 @@ const migrations: readonly Migration[] = [
         .compile(),
     ],
   },
+  {
+    version: 3,
+    oldestCompatible: 1,
+    statements: (q) => [
+      q.schema
+        .createTable("ml_checkpoints")
+        .addColumn("source", "text", (c) => c.notNull())
+        .addColumn("series", "integer", (c) => c.notNull())
+        .addColumn("format", "integer", (c) => c.notNull())
+        .addColumn("points", "bigint", (c) => c.notNull())
+        .addColumn("last_ms", "bigint", (c) => c.notNull())
+        .addColumn("checkpoint", columnTypes(q).bytes, (c) => c.notNull())
+        .addPrimaryKeyConstraint("ml_checkpoints_key", ["source", "series", "format"])
+        .compile(),
+    ],
+  },
 ];
 
 export const mlSchema: Schema = { owner: "ml", migrations };
@@ -131,10 +158,11 @@ export function mlStore(db: Database) {
       const series = await db.read(
         q.selectFrom("ml_series").selectAll().where("source", "=", source).orderBy("number").compile(),
       );
+      const kept = await db.read(q.selectFrom("ml_checkpoints").selectAll().where("source", "=", source).compile());
       const tail = await db.read(
         q.selectFrom("ml_tail").selectAll().where("source", "=", source).orderBy("seq").compile(),
       );
-      return { row, series, tail };
+      return { row, series, kept, tail };
     },
 
     async sources() {
@@ -235,6 +263,37 @@ export function mlStore(db: Database) {
           )
           .compile(),
       );
+    },
+
+    /** Keeps checkpoints of other formats, and drops those of the source that more than `points` points have come since. */
+    keepCheckpoints(source: string, rows: readonly CheckpointRow[], points: number): CompiledQuery[] {
+      const keep = chunks(rows, 50).map((some) =>
+        q
+          .insertInto("ml_checkpoints")
+          .values(some)
+          .onConflict((c) =>
+            c.columns(["source", "series", "format"]).doUpdateSet((e) => ({
+              points: e.ref("excluded.points"),
+              last_ms: e.ref("excluded.last_ms"),
+              checkpoint: e.ref("excluded.checkpoint"),
+            })),
+          )
+          .compile(),
+      );
+      const drop = q
+        .deleteFrom("ml_checkpoints")
+        .where("source", "=", source)
+        .where(({ eb, selectFrom }) =>
+          eb(
+            eb("points", "+", points),
+            "<",
+            selectFrom("ml_series as s")
+              .whereRef("s.source", "=", "ml_checkpoints.source")
+              .whereRef("s.number", "=", "ml_checkpoints.series")
+              .select("s.points"),
+          ),
+        );
+      return [...keep, drop.compile()];
     },
 
     /** Blocks; the open block of a series is replaced until it is full. */

@@ -79,12 +79,12 @@ export function createAlarm(options: AlarmOptions = {}): Alarm {
 export function restoreAlarm(state: Uint8Array, options: AlarmOptions = {}): Alarm {
   const alarm = new TailAlarm(options);
   const [first = 0] = state;
-  const version = OLD_VERSIONS.has(first) ? first : VERSION;
+  const version = OLD_VERSIONS.has(first) ? first : ALARM_VERSION;
   alarm.restore(new StateReader("alarm", state, version), version);
   return alarm;
 }
 
-const VERSION = 6;
+export const ALARM_VERSION = 6;
 /** What they do not have begins empty. */
 const OLD_VERSIONS: ReadonlySet<number> = new Set([1, 2, 3, 4, 5]);
 const DAY_MS = 86_400_000;
@@ -293,9 +293,9 @@ class TailAlarm implements Alarm {
     return Math.max(LEAST_RUN_POINTS, this.#falseAlarmEveryMs / Math.max(1, time[1] as number));
   }
 
-  #parts(version = VERSION) {
+  #parts(version = ALARM_VERSION) {
     // In older versions what lasts was measured in another way: its newest points and its tail begin anew.
-    const isOlder = version < VERSION;
+    const isOlder = version < ALARM_VERSION;
     const median = isOlder ? new RunningMedian(SUSTAINED_POINTS) : this.#median;
     const long = isOlder ? new TailModel(LONG_TAIL) : this.#long;
     const parts = [this.#level, this.#unit, median, this.#far, long, this.#novel];
@@ -305,7 +305,7 @@ class TailAlarm implements Alarm {
 
   save(): Uint8Array {
     const out = new StateWriter();
-    out.byte(VERSION);
+    out.byte(ALARM_VERSION);
     for (const part of this.#parts()) part.save(out);
     out.numbers(this.#time);
     const open = this.#current;

@@ -35,11 +35,11 @@ export function createDetector(): Detector {
 /** @throws Error that names what is wrong when the bytes are not those of a detector of this version. */
 export function restoreDetector(state: Uint8Array): Detector {
   const detector = new NoveltyDetector();
-  detector.restore(new StateReader("detector", state, VERSION));
+  detector.restore(new StateReader("detector", state, DETECTOR_VERSION));
   return detector;
 }
 
-const VERSION = 1;
+export const DETECTOR_VERSION = 1;
 const DAY_MS = 86_400_000;
 
 /** Less than a hundredth of the usual magnitude is no movement worth a name. */
@@ -79,7 +79,7 @@ class NoveltyDetector implements Detector {
 
   save(): Uint8Array {
     const out = new StateWriter();
-    out.byte(VERSION);
+    out.byte(DETECTOR_VERSION);
     for (const part of this.#parts()) part.save(out);
     out.numbers(this.#before);
     return out.bytes();
