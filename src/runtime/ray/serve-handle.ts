@@ -25,7 +25,8 @@ const HEALTH_MS = 2_000;
 /**
  * A deployment as a client of `contract`: procedures are its methods, the fields of an input their keyword arguments. An
  * exception of the deployment is PYTHON_EXCEPTION with its class and traceback. A stream's deadline counts until its
- * first item; leaving the loop cancels it, and what is not read holds it back.
+ * first item; leaving the loop cancels it. Serve does not hold its generator back for a slow reader: what is not read yet
+ * waits in Ray's memory.
  * @param target application, or `application/deployment`; an application alone is its ingress
  * @example
  * const model = createServeHandle("sentiment/Model", sentiment, { socketPath, clock });

@@ -40,11 +40,11 @@ class Toy:
             self.cancelled += 1
             raise
 
-    async def count(self, to: int) -> AsyncIterator[dict[str, int]]:
+    async def count(self, to: int, size: int = 0) -> AsyncIterator[dict[str, Any]]:
         try:
             for number in range(to):
                 self.made = number + 1
-                yield {"number": number}
+                yield {"number": number, "text": "x" * size}
                 await asyncio.sleep(0)
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1

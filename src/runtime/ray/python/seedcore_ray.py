@@ -85,7 +85,8 @@ any Serve deployment of the cluster. A connection carries one call at a time, as
     <- {"error": {"code", "message", "started": "no" | "maybe" | "yes", "exception"?, "traceback"?}}
 
 A host that serves "engine" may call the registry as well, as {"registry": method, "kwargs": {...}, "deadlineMs"?}.
-Closing the connection cancels the call; what is not read holds the stream back. "code" is one of SeedCore's; for
+Closing the connection cancels the call. While a stream is not read, nothing more of it is taken from Serve; but Serve
+asks the generator for all it has, and what nobody took waits in Ray's memory. "code" is one of SeedCore's; for
 PYTHON_EXCEPTION, "exception" is the module and name of the class. Without "method" the answer is only whether there is
 such a deployment.
 
