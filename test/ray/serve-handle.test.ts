@@ -10,6 +10,7 @@ import { afterAll, beforeAll, expect, inject, test, vi } from "vitest";
 import { z } from "zod";
 import { systemClock } from "#core/clock.ts";
 import { defineContract, procedure } from "#core/contract.ts";
+import type { ServiceError } from "#core/service-error.ts";
 import { createServeHandle, type ServeHandle } from "#runtime/ray/serve-handle.ts";
 
 const toy = defineContract("toy", {
@@ -162,6 +163,25 @@ test("a generator runs ahead of who does not read, and nothing of it is lost", a
     numbers.push(number);
   }
   expect(numbers).toEqual(Array.from({ length: to }, (_, number) => number));
+});
+
+test("a deployment whose queue is full refuses as OVERLOADED, which has not started", async () => {
+  await using narrow = createServeHandle("toy-narrow", toy, { socketPath, clock: systemClock });
+  expect(await narrow.add({ a: 1, b: 1 })).toBe(2);
+  const leaving = new AbortController();
+  const told: string[] = [];
+  const calls = Array.from({ length: 10 }, () =>
+    narrow.wait({}, { signal: leaving.signal, deadlineMs: 60_000 }).catch((error: ServiceError) => {
+      told.push(`${error.code}, started: ${error.started}`);
+    }),
+  );
+  // One runs and one waits, unless Serve refuses that one too while the first is on its way.
+  await vi.waitFor(() => expect(told.length).toBeGreaterThanOrEqual(8), { timeout: 20_000 });
+  expect(new Set(told)).toEqual(new Set(["OVERLOADED, started: no"]));
+  expect(told.length).toBeLessThan(10);
+  leaving.abort();
+  await Promise.all(calls);
+  await vi.waitFor(async () => expect(await narrow.add({ a: 1, b: 1 })).toBe(2), { timeout: 20_000 });
 });
 
 test("without a shim a call has certainly not started", async () => {

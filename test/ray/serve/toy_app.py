@@ -54,19 +54,22 @@ class Toy:
         return {"cancelled": self.cancelled, "made": self.made}
 
 
-deployed = serve.deployment(name="Toy", max_ongoing_requests=100, ray_actor_options={"num_cpus": 0.1})(Toy)
+toy = serve.deployment(name="Toy", max_ongoing_requests=100, ray_actor_options={"num_cpus": 0.1})(Toy)
+APPLICATIONS = {"toy-model": toy, "toy-narrow": toy.options(max_ongoing_requests=1, max_queued_requests=1)}
 
 
 async def main(address: str) -> None:
     ray.init(address=address, namespace="toy", log_to_driver=False)
-    await asyncio.to_thread(serve.run, deployed.bind(), name="toy-model", route_prefix=None)
+    for name, deployed in APPLICATIONS.items():
+        await asyncio.to_thread(serve.run, deployed.bind(), name=name, route_prefix=None)
     with tempfile.TemporaryDirectory() as folder:
         door = DeploymentDoor(Path(folder), logging.getLogger("toy"))
         await door.open()
         print(door.path, flush=True)
         await asyncio.to_thread(sys.stdin.read)
         await door.close()
-    await asyncio.to_thread(serve.delete, "toy-model")
+    for name in APPLICATIONS:
+        await asyncio.to_thread(serve.delete, name)
 
 
 asyncio.run(main(sys.argv[1]))
