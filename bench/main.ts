@@ -59,7 +59,7 @@ for (const [name, question] of Object.entries(BENCHES)) {
 if (process.argv.includes("--save")) {
   const file = join(import.meta.dirname, "RESULTS.md");
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
-  const head = `# Results\n\nMade by \`npm run bench -- --save\` on ${machine}, shared and noisy: read the ratios.\n`;
+  const head = `# Results\n\nMade by \`npm run bench -- --save\` on ${machine}, shared and noisy: read the ratios.\nAll load goes to loopback addresses of this machine.\n`;
   const kept = sectionsOf(readFileSync(file, "utf8"));
   const all = Object.keys(BENCHES).flatMap((name) => sections.get(name) ?? kept.get(name) ?? []);
   writeFileSync(file, [head, ...all].join("\n"));
