@@ -221,6 +221,37 @@ describe("seedcore up on Ray", () => {
     }
   });
 
+  it("streams through Serve's own proxy, and the host's stream ends when its reader leaves", async () => {
+    const { url, urlWithToken } = started;
+    const headers = { authorization: `Bearer ${urlWithToken.split("#token=")[1]}`, "content-type": "application/json" };
+    const openStreams = async () => {
+      const text = await (await fetch(`${url}/metrics`, { headers })).text();
+      return Number(/^seedcore_streams_open\{[^}]*host="ml"[^}]*\} (\d+)/m.exec(text)?.[1]);
+    };
+    const push = async (minute: number) => {
+      const series = [{ name: "s", points: [[1_700_000_000_000 + minute * 60_000, minute]] }];
+      const body = JSON.stringify({ series });
+      const { status } = await fetch(`${url}/ml/sources/streamed/points`, { method: "POST", headers, body });
+      expect(status).toBe(200);
+    };
+    const before = await openStreams();
+    const leaving = new AbortController();
+    const answer = await fetch(`${cluster.serveUrl}/scene/ml/sources/streamed/live`, {
+      headers,
+      signal: leaving.signal,
+    });
+    expect(answer.headers.get("content-type")).toContain("text/event-stream");
+    const reader = (answer.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
+    let told = "";
+    for (const minute of [0, 1]) {
+      await push(minute);
+      while (!told.includes(`"value":${minute}`)) told += (await reader.read()).value ?? "";
+    }
+    expect(await openStreams()).toBe(before + 1);
+    leaving.abort();
+    await vi.waitFor(async () => expect(await openStreams()).toBe(before), { timeout: 20_000, interval: 200 });
+  });
+
   // The names of its applications change with every deploy.
   it("answers a Python program through a DeploymentHandle", async () => {
     const { python, gcsAddress, token } = cluster;
