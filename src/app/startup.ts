@@ -1,6 +1,7 @@
 /**
- * The order of a start as types: each phase takes what the one before it returns, so none can begin too early. What a
- * phase has made is undone, newest first, when a later one fails.
+ * The order of a start. What a phase needs is what one before it returned, so the compiler refuses to make a part too
+ * early; that the phases themselves come in their order is checked when they run. What a phase has made is undone, newest
+ * first, when a later one fails.
  */
 
 import { ConfigError } from "./config.ts";

@@ -23,7 +23,7 @@ afterEach(async () => {
 
 describe('import from "seedcore" in another package', () => {
   // The sources name each other by aliases and end in .ts; neither may reach a program that installed the package.
-  it("has types that a strict compiler takes and that reject a wrong call", async () => {
+  it("has types that a strict compiler takes and that reject a wrong call, and any before the connection is there", async () => {
     write(
       "app.ts",
       `import { type Connection, connect, defineContract, isServiceError, procedure } from "seedcore";
@@ -51,13 +51,51 @@ describe('import from "seedcore" in another package', () => {
       await add.call(["1", 2]);
       export { defineContract, isServiceError, procedure };`,
     );
+    // In Python a handle can be made before ray.init(), and its first use fails or starts another Ray.
+    write(
+      "early.ts",
+      `import { type ActorHandle, type Client, type Connection, connect, defineContract, defineService } from "seedcore";
+      import { implement, type ObjectRef, type Ray } from "seedcore";
+      const early = connect();
+      // @ts-expect-error no client of a built-in service
+      early.getServiceClient("ml");
+      const shop = defineContract("shop", { summary: "A shop.", state: "none", procedures: {} });
+      // @ts-expect-error nor of one's own
+      early.client(shop);
+      // @ts-expect-error no cluster
+      early.ray;
+      import * as seedcore from "seedcore";
+      // @ts-expect-error nothing but a connection has clients
+      seedcore.createClient;
+      // @ts-expect-error nor a cluster
+      seedcore.ray;
+      // @ts-expect-error what a cluster has is a type here, not something to make
+      new ObjectRef<number>();
+      // @ts-expect-error an actor too
+      new ActorHandle<object>();
+      class Till {
+        constructor(readonly sales: Client<typeof shop>, readonly ray: Ray) {}
+        static at({ client, ray }: Connection): Till { return new Till(client(shop), ray); }
+      }
+      // @ts-expect-error so what is made of them waits
+      Till.at(early);
+      Till.at(await early);
+      // @ts-expect-error a service too: its host makes it once it is connected
+      defineService(shop, implement(shop, {}));
+      defineService(shop, ({ client }) => implement(shop, {}, { warmUp: async () => void client(shop) }));
+      export type { ObjectRef, ActorHandle };`,
+    );
     const strict = ["--strict", "--noEmit", "--target", "es2023", "--lib", "es2023,dom,esnext.disposable"];
     for (const module of [
       ["--module", "nodenext"],
       ["--module", "esnext", "--moduleResolution", "bundler"],
     ]) {
       const compiler = join(ROOT, "node_modules/typescript/bin/tsc");
-      expect(await node(compiler, ...strict, ...module, "app.ts")).toEqual({ code: 0, stdout: "", stderr: "" });
+      expect(await node(compiler, ...strict, ...module, "app.ts", "early.ts")).toEqual({
+        code: 0,
+        stdout: "",
+        stderr: "",
+      });
     }
   });
 
