@@ -11,6 +11,9 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
+export const NO_SERVER =
+  "There is no PostgreSQL server at 127.0.0.1:5432, at /var/run/postgresql, or where DATABASE_URL says.";
+
 /** A server on which databases may be made, or undefined. */
 export async function findServer(): Promise<string | undefined> {
   const { DATABASE_URL = "" } = process.env;
@@ -32,7 +35,7 @@ export async function findServer(): Promise<string | undefined> {
 /** A fresh, empty database, `seedcore_test_<random>`. */
 export async function createTestDatabase(encoding = "UTF8"): Promise<TestDatabase> {
   const server = await findServer();
-  if (server === undefined) throw new Error("There is no PostgreSQL server.");
+  if (server === undefined) throw new Error(NO_SERVER);
   const name = `seedcore_test_${randomBytes(6).toString("hex")}`;
   await onDatabase(server, `create database ${name} encoding '${encoding}' template template0`);
   const url = new URL(server);

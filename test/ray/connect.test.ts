@@ -5,9 +5,10 @@ import { connect as openSocket, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, vi } from "vitest";
 import { type Connection, connect } from "#app/connect.ts";
 import { isAlive, RayOrganism } from "./ray-organism.ts";
+import { it } from "./with-postgres.ts";
 
 const cluster = inject("ray");
 const namespace = "connects";

@@ -8,9 +8,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, inject, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, inject, vi } from "vitest";
 import type { ClusterInfo, HostInfo } from "#contracts/telemetry.ts";
 import { RayOrganism } from "./ray-organism.ts";
+import { it as test } from "./with-postgres.ts";
 
 const example = join(import.meta.dirname, "..", "..", "examples", "python-model");
 const cluster = inject("ray");

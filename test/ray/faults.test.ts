@@ -1,10 +1,11 @@
 /** Every fault to an organism on Ray, by doing it, under constant load of idempotent calls; never how long it took. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, expect, vi } from "vitest";
 import { FAULTS } from "./faults/faults.ts";
 import { FaultRun } from "./faults/fault-run.ts";
 import { failureOf, killHead, openRay, silenceHead, startAgain } from "./faults/head-loss.ts";
 import { isAlive } from "./ray-organism.ts";
+import { it } from "./with-postgres.ts";
 
 let run: FaultRun;
 beforeAll(async () => {

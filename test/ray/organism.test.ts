@@ -22,6 +22,7 @@ import { TestOrganism } from "../app/organism.ts";
 import { startCluster } from "./cluster/cluster.ts";
 import { endpointOf } from "./cluster/endpoint.ts";
 import { environmentFor, isAlive, RayOrganism, type Started } from "./ray-organism.ts";
+import * as withPostgres from "./with-postgres.ts";
 
 const cluster = inject("ray");
 const rest = createRayRest({ url: cluster.dashboardUrl, token: () => cluster.token, clock: systemClock });
@@ -88,7 +89,7 @@ function logsOfRay(): string {
 const DATABASE_PASSWORD = randomBytes(12).toString("hex");
 const SOURCE_SECRET = randomBytes(12).toString("hex");
 
-describe("seedcore up on Ray", () => {
+withPostgres.describe("seedcore up on Ray", () => {
   let organism: RayOrganism;
   let started: Started;
   let before: string[];
@@ -382,7 +383,7 @@ describe("seedcore up on Ray", () => {
 });
 
 // It left the registry, the keys and whatever had started on the cluster, in a state that no `up` had made.
-it("a first up that fails takes off again what it had begun", async () => {
+withPostgres.it("a first up that fails takes off again what it had begun", async () => {
   const broken = { hosts: { ml: { env: { NODE_OPTIONS: "--no-such-option" } } } };
   const organism = await RayOrganism.create(cluster, "broken", broken);
   const present = [await applications(), await keys()];
@@ -440,7 +441,7 @@ describe("seedcore up refuses, before anything is deployed,", () => {
     dashboard.close();
   });
 
-  it("a cluster that lets in everybody, unless a person says so", async () => {
+  withPostgres.it("a cluster that lets in everybody, unless a person says so", async () => {
     const open = await startCluster({ token: false });
     const command = await TestOrganism.create(environmentFor(open));
     try {

@@ -1,5 +1,5 @@
 /** A Ray cluster on which Serve does not run: it never has, or somebody has shut it down under an organism. */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { z } from "zod";
 import { systemClock } from "#core/clock.ts";
 import { createRay } from "#runtime/ray/ray.ts";
@@ -8,6 +8,7 @@ import { createRayRest, type RayRest } from "#runtime/ray/rest/transport.ts";
 import { startCluster, type ThrowAwayCluster } from "./cluster/cluster.ts";
 import { endpointOf } from "./cluster/endpoint.ts";
 import { RayOrganism } from "./ray-organism.ts";
+import { it } from "./with-postgres.ts";
 
 let cluster: ThrowAwayCluster;
 let rest: RayRest;
