@@ -39,7 +39,8 @@ export async function* diagnoseRay(home: Home, address: string): AsyncGenerator<
   }
 }
 
-function sessionFinding(tries: number): Finding {
+/** Whether the head has what lets its proxy fork. */
+export function sessionFinding(tries: number): Finding {
   if (tries === 1) return { check: "ray session", state: "ok", text: "A session opened at once." };
   return {
     check: "ray session",
