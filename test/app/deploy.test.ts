@@ -193,7 +193,8 @@ describe("a service of one's own", () => {
     expect(errorOf(refused).message).toContain(said);
   });
 
-  // A bundler cannot see what an addon loads: its package must travel as it is, executables too.
+  // A bundler cannot see what an addon loads: its package must travel as it is, with what it needs. The addon itself is not
+  // loaded here.
   it("takes packages with native parts along as they are", async () => {
     write({
       "node_modules/native/package.json":
