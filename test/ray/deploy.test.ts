@@ -3,7 +3,7 @@
  * as it is), and another build of a host, by steps.
  */
 import { execFile } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -49,10 +49,15 @@ test("a service asks the model, and a changed one takes its place", async () => 
   const { accuracy } = await organism.json<{ accuracy: number }>("call", "reviews.accuracy");
   expect(accuracy).toBeGreaterThan(0.9);
 
-  const code = readFileSync(serviceFile, "utf8");
-  writeFileSync(serviceFile, code.replace("goodShare: good / answers.length", "goodShare: good"));
+  changeService();
   expect(await organism.json("deploy", folder)).toMatchObject({ changed: true, generation: 2 });
   expect(await judge("great", "perfect", "awful")).toMatchObject({ goodShare: 2 });
+  expect(await organism.json("call", "reviews.inside")).toEqual({
+    target: 'the organism "own" as one of its hosts',
+    said: '{"SERVE_GATEWAY":"http://127.0.0.1:9"}',
+    namespace: "own",
+    tool: "it runs",
+  });
 
   // The cluster still has the package of the first.
   expect(await organism.json("rollback", "reviews")).toMatchObject({ generation: 3 });
@@ -161,6 +166,39 @@ test("one that was removed is gone, and its procedures with it", async () => {
   expect(code).toBe(2);
   expect(stderr).toContain("There is no procedure");
 });
+
+/** Another judge; and one more procedure, with a tool that comes along and a connection, whatever the environment says. */
+function changeService(): void {
+  mkdirSync(join(folder, "bin"));
+  writeFileSync(join(folder, "bin", "tool"), "#!/bin/sh\necho it runs\n", { mode: 0o755 });
+  const env = { SERVE_GATEWAY: "http://127.0.0.1:9" };
+  writeFileSync(join(folder, "seedcore.json"), JSON.stringify({ files: ["bin"], env }));
+  const changed = readFileSync(serviceFile, "utf8")
+    .replace("goodShare: good / answers.length", "goodShare: good")
+    .replace(
+      "import { defineContract,",
+      'import { execFileSync } from "node:child_process";\nimport { connect, defineContract,',
+    )
+    .replace(
+      "    judge: procedure({",
+      `    inside: procedure({
+        summary: "What a host sees.", method: "GET", path: "/inside", input: z.object({}), output: z.record(z.string(), z.string()),
+      }),
+    judge: procedure({`,
+    )
+    .replace(
+      "    async judge(",
+      `    async inside() {
+        const connection = await connect();
+        const { namespace } = await connection.getServiceClient("telemetry").status({});
+        const { SERVE_GATEWAY } = process.env;
+        const tool = execFileSync(new URL("./bin/tool", import.meta.url).pathname, { encoding: "utf8" }).trim();
+        return { target: connection.target, said: JSON.stringify({ SERVE_GATEWAY }), namespace, tool };
+      },
+    async judge(`,
+    );
+  writeFileSync(serviceFile, changed);
+}
 
 const judge = (...texts: string[]) => organism.json<Judged>("call", "reviews.judge", JSON.stringify({ texts }));
 
