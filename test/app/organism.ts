@@ -1,5 +1,6 @@
 /** A real organism for whole-system tests: started with the launcher, in a home of its own, on a port of its own. */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +13,13 @@ export interface CommandResult {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** A command that is under way. */
+export interface RunningCommand {
+  readonly ended: Promise<CommandResult>;
+  /** Resolves once it has said this on standard error. @throws Error when it ends without */
+  untilSaid(text: string): Promise<void>;
 }
 
 export class TestOrganism {
@@ -31,15 +39,29 @@ export class TestOrganism {
 
   /** Runs `seedcore …` to its end. */
   run(...args: string[]): Promise<CommandResult> {
-    return new Promise((resolve, reject) => {
-      const child = spawn(LAUNCHER, args, { env: this.environment, stdio: ["ignore", "pipe", "pipe"] });
-      let stdout = "";
-      let stderr = "";
-      child.stdout.on("data", (part: Buffer) => (stdout += part.toString()));
-      child.stderr.on("data", (part: Buffer) => (stderr += part.toString()));
+    return this.start(...args).ended;
+  }
+
+  /** Runs `seedcore …`, to be followed. */
+  start(...args: string[]): RunningCommand {
+    const child = spawn(LAUNCHER, args, { env: this.environment, stdio: ["ignore", "pipe", "pipe"] });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.on("data", (part: Buffer) => (stdout += part.toString()));
+    child.stderr.on("data", (part: Buffer) => (stderr += part.toString()));
+    const ended = new Promise<CommandResult>((resolve, reject) => {
       child.on("error", reject);
       child.on("close", (code) => resolve({ code, stdout, stderr }));
     });
+    return {
+      ended,
+      async untilSaid(text) {
+        while (!stderr.includes(text)) {
+          const hasEnded = await Promise.race([once(child.stderr, "data").then(() => false), ended.then(() => true)]);
+          if (hasEnded && !stderr.includes(text)) throw new Error(`It ended without "${text}":\n${stderr}${stdout}`);
+        }
+      },
+    };
   }
 
   /** @throws Error with what was printed when it does not start. */

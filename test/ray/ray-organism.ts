@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { resolveHome } from "#app/home.ts";
 import { createTestDatabase, type TestDatabase } from "../postgres/server.ts";
-import { type CommandResult, TestOrganism } from "../app/organism.ts";
+import { type CommandResult, type RunningCommand, TestOrganism } from "../app/organism.ts";
 import type { ClusterAddress } from "./cluster/cluster.ts";
 
 /** What `up --json` prints. */
@@ -53,6 +53,10 @@ export class RayOrganism {
 
   run(...args: string[]): Promise<CommandResult> {
     return this.#command.run(...args);
+  }
+
+  start(...args: string[]): RunningCommand {
+    return this.#command.start(...args);
   }
 
   /** Runs a command that must succeed, with `--json`. */

@@ -1,13 +1,14 @@
 /** A Ray cluster on which Serve does not run: it never has, or somebody has shut it down under an organism. */
 import { afterAll, beforeAll, expect } from "vitest";
 import { z } from "zod";
+import type { Finding } from "#app/cli/diagnose.ts";
 import { systemClock } from "#core/clock.ts";
 import { createRay } from "#runtime/ray/ray.ts";
 import { readServe } from "#runtime/ray/rest/serve-details.ts";
 import { createRayRest, type RayRest } from "#runtime/ray/rest/transport.ts";
 import { startCluster, type ThrowAwayCluster } from "./cluster/cluster.ts";
 import { endpointOf } from "./cluster/endpoint.ts";
-import { RayOrganism } from "./ray-organism.ts";
+import { RayOrganism, type Started } from "./ray-organism.ts";
 import { it } from "./with-postgres.ts";
 
 let cluster: ThrowAwayCluster;
@@ -30,23 +31,55 @@ async function shutServeDown(): Promise<void> {
   expect((await readServe(rest)).applications).toEqual({});
 }
 
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It ended with another.
+  }
+}
+
 async function keysLeft(): Promise<readonly string[]> {
   await using ray = createRay({ endpoint: endpointOf(cluster), namespace: "bare" }, { clock: systemClock });
   return await ray.store.list("seedcore/");
 }
 
-it("status and down say that nothing is up, and start no Serve", async () => {
+/** What `doctor` finds of Ray and of the organism there, by name. */
+async function found(): Promise<Readonly<Record<string, Finding | undefined>>> {
+  const { findings } = await organism.json<{ findings: readonly Finding[] }>("doctor");
+  return Object.fromEntries(findings.map((finding) => [finding.check, finding]));
+}
+
+it("status, down and doctor say that nothing is up, and start no Serve", async () => {
   for (const command of ["status", "down"]) {
     const { code, stderr } = await organism.run(command);
     expect(code, stderr).toBe(3);
     expect(stderr).toContain('No organism "bare" is up');
   }
+  const { ray, organism: none, ...others } = await found();
+  expect([ray?.state, ray?.text]).toEqual(["ok", expect.stringContaining(`at ${cluster.address}`)]);
+  expect(others["ray token"]).toMatchObject({ state: "ok" });
+  expect(others["ray nodes"]).toMatchObject({ state: "ok", text: `1 node is alive: ${cluster.nodes.join()}` });
+  expect(others["ray session"]?.text).toMatch(/^A session opened at /);
+  expect(none).toMatchObject({ state: "note", text: '"bare" is not up there.' });
   expect((await readServe(rest)).controller_info).toEqual({});
 });
 
+// Who starts both together cannot tell which is there first: a head takes many seconds.
+it("up waits for a head that comes late, and starts Serve", async () => {
+  for (const { pid } of cluster.processes()) killIfThere(pid);
+  const up = organism.start("up", "--json");
+  await up.untilSaid(`No Ray answers at ${cluster.address} yet; it is waited for`);
+  await cluster.startHead();
+  const begun = await up.ended;
+  expect(begun.code, begun.stderr).toBe(0);
+  const { replicas, url } = JSON.parse(begun.stdout) as Started;
+  expect(replicas).toHaveLength(9);
+  expect((await found())["organism"]).toMatchObject({ state: "ok", text: `"bare" is up, its gateways: ${url}` });
+});
+
 // Serve takes every replica with it, the engine's too: nothing is left to put them back, and no gateway to ask.
-it("up starts Serve; when it is shut down, status says so, up brings all back and down takes off what is left", async () => {
-  expect((await organism.up()).replicas).toHaveLength(9);
+it("when Serve is shut down, status says so, up brings all back and down takes off what is left", async () => {
   await shutServeDown();
   const { code, stderr } = await organism.run("status");
   expect(code, stderr).toBe(3);
