@@ -254,12 +254,22 @@ withPostgres.describe("seedcore up on Ray", () => {
   });
 
   // The names of its applications change with every deploy.
-  it("answers a Python program through a DeploymentHandle", async () => {
+  it("answers a Python program through a DeploymentHandle, as docs/ray.md has it", async () => {
     const { python, gcsAddress, token } = cluster;
-    const script = join(import.meta.dirname, "serve", "from_python.py");
-    const env = { ...process.env, RAY_AUTH_MODE: "token", RAY_AUTH_TOKEN: token, RAY_USAGE_STATS_ENABLED: "0" };
-    const { stdout } = await promisify(execFile)(python, [script, gcsAddress, "scene"], { env });
-    expect(JSON.parse(stdout)).toMatchObject({ series: expect.any(Number) as number });
+    const document = readFileSync(join(import.meta.dirname, "..", "..", "docs", "ray.md"), "utf8");
+    const [, program = ""] = /```python\n([^`]+)```/.exec(document) ?? [];
+    const script = join(folder, "from_python.py");
+    writeFileSync(script, program);
+    const env = {
+      ...process.env,
+      RAY_ADDRESS: gcsAddress,
+      RAY_AUTH_MODE: "token",
+      RAY_AUTH_TOKEN: token,
+      RAY_USAGE_STATS_ENABLED: "0",
+      SEEDCORE_NS: "scene",
+    };
+    const { stdout } = await promisify(execFile)(python, [script], { env });
+    expect(JSON.parse(stdout.trim().split("\n").at(-1) ?? "")).toMatchObject({ series: expect.any(Number) as number });
   });
 
   it("shows what its hosts measure in Ray's own metrics", async () => {
