@@ -175,6 +175,11 @@ withPostgres.describe("seedcore up on Ray", () => {
     const task = await organism.json<{ state: string }>("task", "submit", ...args);
     expect(task.state).toBe("succeeded");
 
+    // What a host logs is in Ray's own log of its replica, at its own level and with the ids of the call that it belongs to.
+    const line =
+      /^WARNING \S+ \S+ scene\.organism@\S+ \S+ -- hi \{.*"correlationId": "\w+", "traceId": "[0-9a-f]{32}"/m;
+    await vi.waitFor(() => expect(logsOfRay()).toMatch(line), { timeout: 20_000, interval: 500 });
+
     const status = await organism.run("status");
     expect(status.code, status.stderr).toBe(0);
     for (const { host, node, pid } of started.replicas) {
