@@ -160,30 +160,6 @@ test("another build of ml takes over by steps without a failed call, and one tha
   expect(await routes()).toEqual([expect.stringContaining("own.ml@v2.")]);
 });
 
-// Serve waits for what came by its route before it tells a replica to stop, and such a stream has no end of its own.
-test("a stream over Serve's route does not keep the old version of its host", async () => {
-  const old = (await ml()).replicas.map(({ id }) => id);
-  const answer = await fetch(`${cluster.serveUrl}/own/ml/sources/watched/live`, {
-    headers: { authorization: `Bearer ${gateway.hash.slice("#token=".length)}` },
-  });
-  expect(answer.headers.get("content-type")).toContain("text/event-stream");
-  const told = answer.text();
-  expect(await organism.run("restart", "ml")).toMatchObject({ code: 0 });
-  expect(await told).toMatch(/\nevent: error\ndata: \{.*"code": ?"DRAINING"/);
-  const inTopology = async () => {
-    const { replicas } = await ask<{ replicas: { id: string; host: string }[] }>("/-/topology");
-    return replicas.filter(({ host }) => host === "ml").map(({ id }) => id);
-  };
-  await vi.waitFor(
-    async () => {
-      const present = await inTopology();
-      expect(present).toHaveLength(1);
-      expect(old).not.toContain(present[0]);
-    },
-    { timeout: 60_000, interval: 500 },
-  );
-});
-
 test("one that was removed is gone, and its procedures with it", async () => {
   expect(await organism.json("deploy", "--remove", "reviews")).toEqual({ host: "reviews", removed: true });
   const { code, stderr } = await organism.run("call", "reviews.accuracy", "--json");

@@ -692,46 +692,6 @@ def test_a_stream_comes_piece_by_piece_and_ends_when_its_reader_does() -> None:
     run(scene)
 
 
-# Serve waits for all that came by its route before it says that a replica is to stop: a stream that somebody watched
-# kept the old version of a host in the topology after a deploy.
-def test_a_stream_ends_once_serve_asks_for_no_health_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seedcore_ray.UNASKED_S", 0.3)
-
-    async def scene(rig: Rig) -> None:
-        await rig.deposit()
-        shim = rig.shim()
-        await shim.start()
-        scope = {"method": "GET", "path": "/stream", "raw_path": b"/stream", "query_string": b"", "headers": []}
-        pieces: list[bytes] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.disconnect"}
-
-        async def send(message: Any) -> None:  # noqa: ANN401
-            pieces.append(message.get("body", b""))
-
-        reading = asyncio.ensure_future(shim.respond(scope, receive, send))
-        await asyncio.sleep(0.6)
-        assert not reading.done()
-        for _ in range(6):
-            await shim.check_health()
-            await asyncio.sleep(0.1)
-        assert not reading.done()
-        await asyncio.wait_for(reading, 20)
-        event = pieces[-2].decode()
-        assert event.startswith("event: error\ndata: {")
-        assert json.loads(event.split("data: ")[1])["code"] == "DRAINING"
-        assert pieces[-1] == b""
-        await rig.logged("stream closed")
-        # Serve is away, and sends what it is to wait for to nobody: this one may go on.
-        later = asyncio.ensure_future(shim.respond(scope, receive, send))
-        await asyncio.sleep(0.6)
-        assert not later.done()
-        later.cancel()
-
-    run(scene)
-
-
 def test_python_calls_a_procedure_by_its_route() -> None:
     async def scene(rig: Rig) -> None:
         await rig.deposit()

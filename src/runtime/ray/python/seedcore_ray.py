@@ -1104,8 +1104,6 @@ LEAVE_S = 2.0
 LEAD_S = 0.1
 # Past its drain time, for services to close.
 EXIT_S = 1.5
-# Serve asks for a replica's health every two seconds, and no more once it is to stop.
-UNASKED_S = 20.0
 
 # Of HTTP: not passed on.
 HOP_BY_HOP = frozenset(
@@ -1165,7 +1163,6 @@ class Shim:
         self._listening = asyncio.Event()
         self._not_ready: str | None = "its program has not told what it waits for"
         self._unanswered = 0
-        self._asked_at = 0.0
         self._is_stopping = False
         self._renew_now = asyncio.Event()
         self._lifeline: dict[str, Any] | None = None
@@ -1233,7 +1230,6 @@ class Shim:
 
     async def check_health(self) -> None:
         """Raises when the process is gone or does not answer; then clients are told to look elsewhere, too."""
-        self._asked_at = time.monotonic()
         if not self._host.is_alive:
             raise RuntimeError("The Node host has ended.")
         try:
@@ -1307,27 +1303,12 @@ class Shim:
                     ],
                 }
             )
-            is_stream, began_at, end = response.content_type == "text/event-stream", time.monotonic(), b""
-            # A stream has something to pass on every 15 seconds, if only a comment.
             async for chunk in response.content.iter_any():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                end = (end + chunk)[-2:]
-                if is_stream and end == b"\n\n" and self._is_given_up(began_at):
-                    problem = to_refusal_text("DRAINING", 503, f"{self._place.replica_id} is being stopped.", "no")
-                    event = f"event: error\ndata: {problem}\n\n".encode()
-                    await send({"type": "http.response.body", "body": event, "more_body": True})
-                    break
             await send({"type": "http.response.body", "body": b""})
         finally:
             # Closes the connection when the answer was not read to its end: so the host knows that nobody waits.
             response.close() if not response.content.at_eof() else response.release()
-
-    def _is_given_up(self, began_at: float) -> bool:
-        """Whether Serve seems to wait for what began then, to stop this replica.
-
-        It says that it stops it only once all is over that came by its route, and a stream may have no end.
-        """
-        return began_at < self._asked_at < time.monotonic() - UNASKED_S
 
     async def call(self, route: str, body: str) -> str:
         """Calls a procedure by its method and path template, whose fields are taken out of the JSON object `body`.
@@ -1664,11 +1645,6 @@ def tracing_what_was_sent() -> aiohttp.TraceConfig:
 
 def to_refusal(code: str, status: int, detail: str, started: str) -> Response:
     """An error of the way to a host, as SeedCore's hosts tell theirs."""
-    text = to_refusal_text(code, status, detail, started)
-    return Response(text, status, media_type="application/problem+json")
-
-
-def to_refusal_text(code: str, status: int, detail: str, started: str) -> str:
     problem = {
         "type": f"urn:seedcore:error:{code}",
         "title": code.lower().replace("_", " "),
@@ -1678,7 +1654,7 @@ def to_refusal_text(code: str, status: int, detail: str, started: str) -> str:
         "retryable": True,
         "started": started,
     }
-    return json.dumps(problem)
+    return Response(json.dumps(problem), status, media_type="application/problem+json")
 
 
 def to_host_path(scope: Scope) -> bytes:
