@@ -118,10 +118,10 @@ test("another build of ml takes over by steps without a failed call, and one tha
   const series = [{ name: "s", points: [[1_700_000_000_000, 1]] }];
   for (const source of sources) await ask(`/ml/sources/${source}/points`, { series });
   using load = startLoad(sources.map((source) => `/ml/sources/${source}/series/s/points`));
-  const rollOut = (version: string, build: string) =>
-    organism.run("rollout", "ml", "--to", version, "--from", build, "--steps", "50,100", "--every", "4s");
+  const rollOut = (version: string, build: string, every: string) =>
+    organism.run("rollout", "ml", "--to", version, "--from", build, "--steps", "50,100", "--every", every);
 
-  const rolling = rollOut("v2", next);
+  const rolling = rollOut("v2", next, "4s");
   await vi.waitFor(async () => expect((await ml()).rollout).toMatchObject({ state: "step", percent: 50 }), {
     timeout: 60_000,
     interval: 200,
@@ -148,7 +148,7 @@ test("another build of ml takes over by steps without a failed call, and one tha
   expect(await overServe("source-0")).toBe(200);
   expect(load.failed).toEqual([]);
 
-  const { code: exitCode, stdout, stderr } = await rollOut("v3", bad);
+  const { code: exitCode, stdout, stderr } = await rollOut("v3", bad, "30s");
   expect(exitCode).toBe(1);
   expect(stdout).toMatch(/ml: v3 was taken back, and v2 has all of the calls: \d+ of \d+ calls \(/);
   expect(stderr).toContain("Ray's dashboard");
@@ -202,16 +202,17 @@ function changeService(): void {
 
 const judge = (...texts: string[]) => organism.json<Judged>("call", "reviews.judge", JSON.stringify({ texts }));
 
-/** A build whose `ml.points` throws. */
+/** A build whose `ml.points` throws; a folder that was built twice has it in two files. */
 function breakPoints(build: string): void {
   const handler = /async points\(\{ source, [^)]*\) \{/;
-  for (const name of readdirSync(build).filter((file) => file.endsWith(".js"))) {
-    const code = readFileSync(join(build, name), "utf8");
-    if (!handler.test(code)) continue;
-    writeFileSync(join(build, name), code.replace(handler, '$& throw new Error("broken on purpose");'));
-    return;
+  const files = readdirSync(build)
+    .filter((file) => file.endsWith(".js"))
+    .map((name) => ({ path: join(build, name), code: readFileSync(join(build, name), "utf8") }))
+    .filter(({ code }) => handler.test(code));
+  expect(files).not.toEqual([]);
+  for (const { path, code } of files) {
+    writeFileSync(path, code.replace(handler, '$& throw new Error("broken on purpose");'));
   }
-  throw new Error(`No file of ${build} has the handler of ml.points.`);
 }
 
 /** Asks a gateway: many calls need no process each. */
