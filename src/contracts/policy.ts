@@ -24,7 +24,7 @@ export const Silence = z.object({
 });
 export type Silence = z.output<typeof Silence>;
 
-/** One rule of the policy: the first that matches an incident, and has not been followed for it, decides. */
+/** One rule of the policy: the first that matches an incident, and has not been followed for what is to blame, decides. */
 export const PolicyRule = z.strictObject({
   name: z.string().min(1).max(100),
   /** An expression in CEL over the signals; `true` matches every incident. docs/policy.md lists the signals. */

@@ -59,7 +59,7 @@ export const CoordinatorConfig = z.object({
       perTargetPerHour: z.int().min(1).default(3),
     })
     .prefault({}),
-  /** The first rule that matches an incident, and was not followed for it, decides. */
+  /** The first rule that matches an incident, and was not followed for what is to blame, decides. */
   policy: z.array(PolicyRule).default([
     {
       name: "roll back",
