@@ -10,7 +10,7 @@ export type DownOutcome =
   | { readonly kind: "still-running"; readonly run: RunFile };
 
 export interface DownOptions {
-  /** How long to wait. @default 30000 */
+  /** How long to wait. @default 330000, somewhat longer than a call may take */
   readonly timeoutMs?: number;
   /** End it at once instead of letting it finish what it has begun. */
   readonly now?: boolean;
@@ -20,6 +20,7 @@ export interface DownOptions {
 }
 
 const LOOK_EVERY_MS = 50;
+const PATIENCE_MS = 330_000;
 
 /** @throws Error when the process belongs to another user. */
 export async function bringDown(home: Home, options: DownOptions = {}): Promise<DownOutcome> {
@@ -34,7 +35,7 @@ export async function bringDown(home: Home, options: DownOptions = {}): Promise<
   process.kill(run.pid, options.now === true ? "SIGKILL" : "SIGTERM");
   while (isRunning(run)) {
     options.onWait?.(clock.monotonic() - began);
-    if (clock.monotonic() - began > (options.timeoutMs ?? 30_000)) return { kind: "still-running", run };
+    if (clock.monotonic() - began > (options.timeoutMs ?? PATIENCE_MS)) return { kind: "still-running", run };
     await sleep(clock, LOOK_EVERY_MS);
   }
   if (options.now === true) removeRunFile(home.runFile);

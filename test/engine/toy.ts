@@ -3,7 +3,7 @@ import { get } from "node:http";
 import type { HostSpecInput } from "#runtime/engine/host-spec.ts";
 import type { Replica } from "#runtime/topology.ts";
 
-export const toySpec: HostSpecInput = { name: "toy", services: ["toy"], memoryMb: 128, drainMs: 3_000 };
+export const toySpec: HostSpecInput = { name: "toy", services: ["toy"], memoryMb: 128 };
 export const toyEnvironment = { PATH: process.env.PATH ?? "" };
 
 export interface ToyAnswer {

@@ -124,7 +124,8 @@ export function describeEngine(name: string, subject: EngineSubject): void {
       const running = await start(subject.spec);
       const [replica] = running.topology.current().replicas;
       if (!replica) throw new Error("no replica");
-      const slow = subject.call(replica, 700);
+      // Longer than any replica needs to leave: calls were cut after ten seconds.
+      const slow = subject.call(replica, 15_000);
       // The call must have reached the replica before it is told to go.
       await subject.call(replica);
       await running.scale(subject.spec.name, 0);

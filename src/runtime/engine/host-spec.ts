@@ -22,8 +22,8 @@ export const HostSpec = z.strictObject({
   maxQueue: z.int().nonnegative().default(1024),
   /** The longest a call may take, whatever its caller allows. */
   maxDeadlineMs: z.int().positive().default(300_000),
-  /** How long a replica may finish what it has begun after it was told to stop. */
-  drainMs: z.int().positive().default(10_000),
+  /** How long a replica may finish what it has begun after it was told to stop: {@link drainMsOf}. */
+  drainMs: z.int().positive().optional(),
   maxBodyBytes: z
     .int()
     .positive()
@@ -54,6 +54,14 @@ export type HostSpec = z.output<typeof HostSpec>;
 /** Whether it is a person's own: it gets procedures, and no database, configuration or engine of the organism's. */
 export function isOwnHost({ contracts }: Pick<HostSpec, "contracts">): boolean {
   return contracts.length > 0;
+}
+
+/**
+ * How long a replica may finish what it has begun: as long as a call may take, unless the spec says otherwise. It goes as
+ * soon as each of its calls was answered, which is by that call's own deadline.
+ */
+export function drainMsOf({ drainMs, maxDeadlineMs }: Pick<HostSpec, "drainMs" | "maxDeadlineMs">): number {
+  return drainMs ?? maxDeadlineMs;
 }
 
 /** Why a host cannot have so many replicas; undefined when it can. */

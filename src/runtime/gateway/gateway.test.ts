@@ -562,6 +562,31 @@ describe("leaving", () => {
     await expect(ask("/-/ping")).rejects.toMatchObject({ code: "ECONNREFUSED" });
   });
 
+  // They would be waited for until their deadlines, though another gateway may have a replica for them.
+  test("calls without a replica are refused as not begun", async () => {
+    topology.set([]);
+    const waiting = ask("/store/things/1");
+    await expect.poll(async () => (await ask("/-/load")).json()).toMatchObject({ inFlight: 1 });
+    const drained = gateway.drain();
+    expect((await waiting).json()).toMatchObject({ code: "DRAINING", started: "no" });
+    await drained;
+  });
+
+  test("streams that pass through it end: they would never end by themselves", async () => {
+    const host = await replica("a", (_request, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write('data: {"n":1}\n\n');
+    });
+    topology.set([host.replica]);
+    const transport = createGatewayTransport({ url, token: () => token });
+    cleanups.push(() => transport.close());
+    const events = createClient(store, { transport }).live({})[Symbol.asyncIterator]();
+    expect((await events.next()).value).toEqual({ n: 1 });
+    const cut = expect(events.next()).rejects.toMatchObject({ code: "CONNECTION_LOST" });
+    await gateway.drain();
+    await cut;
+  });
+
   test("what does not end in time is cut off with a reason", async () => {
     const host = await replica("a", () => {});
     topology.set([host.replica]);

@@ -175,6 +175,7 @@ export async function createGateway(
       server.closeIdleConnections();
       poll.endAll();
       live.endAll();
+      for (const call of running) call.drain();
       if (running.size > 0) {
         await new Promise<void>((resolve) => {
           onIdle = resolve;

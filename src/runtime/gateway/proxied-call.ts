@@ -94,6 +94,11 @@ export class ProxiedCall implements Dispatcher.DispatchHandler {
     this.#attempt();
   }
 
+  /** Ends what would never end by itself, and what another gateway can do as well: streams, and calls without a replica yet. */
+  drain(): void {
+    if (this.#stopWaiting !== undefined || this.#of.match.to.procedure.stream) this.fail(draining());
+  }
+
   /** Gives up; the caller is told `error` unless its answer has begun. */
   fail(error: ServiceError): void {
     if (this.#over) return;
@@ -105,7 +110,10 @@ export class ProxiedCall implements Dispatcher.DispatchHandler {
     const { balancer, pools, clock } = this.#parts;
     const { match, request, deadlineAtMs } = this.#of;
     const replica = balancer.pick(match.to.contract, this.#shardKey, this.#tried ?? NOBODY);
-    if (replica === undefined) return this.#wait(deadlineAtMs - clock.monotonic());
+    if (replica === undefined) {
+      if (this.#of.closes()) return this.#finish(draining());
+      return this.#wait(deadlineAtMs - clock.monotonic());
+    }
     this.#replica = replica;
     this.#controller = undefined;
     this.#refusal = undefined;
@@ -256,6 +264,10 @@ export class ProxiedCall implements Dispatcher.DispatchHandler {
     this.#stopWaiting?.();
     this.#of.ended(error);
   }
+}
+
+function draining(): ServiceError {
+  return new ServiceError("DRAINING", "This gateway is being stopped; a call that has not begun is for another.");
 }
 
 /** What undici may end without ending the caller's request, and with it the connection. */

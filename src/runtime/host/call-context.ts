@@ -25,6 +25,9 @@ export class CallContext implements HandlerContext {
   onAbort: ((reason: ServiceError) => void) | undefined = undefined;
   #controller: AbortController | undefined;
   #reason: ServiceError | undefined;
+  /** Why it ends as soon as it stands by. */
+  #leaves: ServiceError | undefined;
+  readonly #isRead: boolean;
   readonly #clock: Clock;
   #stoodByMs = 0;
   #standingBySinceMs: number | undefined;
@@ -34,6 +37,7 @@ export class CallContext implements HandlerContext {
 
   constructor(plan: Plan, incoming: Incoming, deadlineAtMs: number, clock: Clock) {
     this.#clock = clock;
+    this.#isRead = plan.procedure.method === "GET";
     this.name = plan.name;
     this.contract = plan.contract.name;
     this.procedure = plan.procedureName;
@@ -55,6 +59,7 @@ export class CallContext implements HandlerContext {
 
   readonly standBy = async <T>(until: Promise<T>): Promise<T> => {
     this.#standingBySinceMs = this.#clock.monotonic();
+    if (this.#leaves !== undefined) this.endStandBy(this.#leaves);
     try {
       return await until;
     } finally {
@@ -62,6 +67,13 @@ export class CallContext implements HandlerContext {
       this.#standingBySinceMs = undefined;
     }
   };
+
+  /** Ends a read when it does nothing but stand by, now or later: whoever asks another replica has lost nothing. */
+  endStandBy(reason: ServiceError): void {
+    if (!this.#isRead) return;
+    if (this.#standingBySinceMs === undefined) this.#leaves = reason;
+    else this.abort(reason);
+  }
 
   /** How long it has stood by, also when it still does: a call may be answered at its deadline meanwhile. */
   get stoodByMs(): number {

@@ -9,7 +9,7 @@ import { type Caller, currentCall } from "#runtime/call.ts";
 import { type HandlerContext, implement, type Service } from "#runtime/service.ts";
 import { createFakeClock, type FakeClock } from "#testing/fake-clock.ts";
 import { createMemoryLogger } from "#testing/memory-logger.ts";
-import { Dispatcher, type DispatcherLimits, type ShardOwnership } from "./dispatcher.ts";
+import { ABORT_GRACE_MS, Dispatcher, type DispatcherLimits, type ShardOwnership } from "./dispatcher.ts";
 import type { IdempotencyStore } from "./idempotency.ts";
 import type { Incoming } from "./incoming.ts";
 import type { ServiceLoad } from "./load.ts";
@@ -203,7 +203,7 @@ describe("a call", () => {
 
 describe("a deadline", () => {
   test("that has passed on arrival is refused as not started", async () => {
-    const { dispatcher, plan, incoming } = setUp(shopService({ price: never }));
+    const { dispatcher, plan, incoming } = setUp(shopService({ price: () => never() }));
     const late = dispatcher.call(plan("price"), incoming({ item: "tea" }, { deadlineAtMs: 0 }));
     expect(await failureOf(late)).toMatchObject({ code: "EXPIRED", started: "no" });
   });
@@ -267,7 +267,7 @@ describe("a deadline", () => {
   });
 
   test("of a cancelled call is not what its caller is told", async () => {
-    const { dispatcher, plan, incoming } = setUp(shopService({ price: never }));
+    const { dispatcher, plan, incoming } = setUp(shopService({ price: () => never() }));
     const failure = failureOf(
       dispatcher.call(plan("price"), incoming({ item: "tea" }), (context) => {
         queueMicrotask(() => context.abort(new ServiceError("CANCELLED", "gone")));
@@ -381,6 +381,47 @@ describe("draining", () => {
     expect((await inFlight).code).toBe("CANCELLED");
     await drained;
   });
+
+  // Each deploy was held up by it for as long as a replica may drain.
+  test("does not wait for a handler that goes on after its call was answered", async () => {
+    const { clock, dispatcher, plan, incoming } = setUp(shopService({ price: () => never() }));
+    const late = failureOf(dispatcher.call(plan("price"), incoming({ item: "tea" })));
+    await turn();
+    let idle = false;
+    const drained = dispatcher.drain().then(() => (idle = true));
+    await clock.advance(99);
+    expect(idle).toBe(false);
+    await clock.advance(1);
+    expect((await late).code).toBe("DEADLINE");
+    // The handler sees its signal first.
+    expect(idle).toBe(false);
+    await clock.advance(ABORT_GRACE_MS);
+    await drained;
+  });
+
+  test.each(["before", "after"])(
+    "ends a read that only stands by, begun %s it: another replica can too",
+    async (when) => {
+      let standNow = () => {};
+      const begun = new Promise<void>((resolve) => (standNow = resolve));
+      const service = shopService({
+        price: async (_input, { standBy }) => {
+          await begun;
+          await standBy(never());
+          return { total: 1 };
+        },
+      });
+      const { dispatcher, plan, incoming } = setUp(service);
+      const waiting = failureOf(dispatcher.call(plan("price"), incoming({ item: "tea" })));
+      if (when === "before") standNow();
+      await turn();
+      const drained = dispatcher.drain();
+      standNow();
+      expect((await waiting).code).toBe("DRAINING");
+      dispatcher.abortAll(new ServiceError("CANCELLED", "stopped"));
+      void drained;
+    },
+  );
 
   test("ends open streams at once: they would never end by themselves", async () => {
     const { dispatcher, plan, incoming } = setUp(

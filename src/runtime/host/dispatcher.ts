@@ -47,6 +47,9 @@ export interface DispatcherLimits extends AdmissionLimits {
   readonly maxDeadlineMs: number;
 }
 
+/** For handlers to see their signal. */
+export const ABORT_GRACE_MS = 200;
+
 export class Dispatcher {
   readonly plans: readonly Plan[];
   readonly #deps: DispatcherDeps;
@@ -62,6 +65,7 @@ export class Dispatcher {
   readonly #deadlines: Deadlines;
   #draining = false;
   #onIdle: (() => void) | undefined;
+  #stopWaiting: (() => void) | undefined;
 
   constructor(services: readonly Service[], limits: DispatcherLimits, deps: DispatcherDeps) {
     this.#deps = deps;
@@ -147,6 +151,7 @@ export class Dispatcher {
       throw failure;
     } finally {
       this.#ended(plan, incoming, arrivedAtMs + context.stoodByMs, failure, context.waitedMs);
+      this.#checkIdle();
     }
   }
 
@@ -200,10 +205,14 @@ export class Dispatcher {
     yield* events;
   }
 
-  /** From now on nothing new is taken; streams end. Resolves when what was in flight has ended. */
+  /**
+   * From now on nothing new is taken; streams end, and so do reads that only stand by. Resolves when what was in flight has
+   * ended, a handler that goes on after its call was answered a moment later.
+   */
   drain(): Promise<void> {
     this.#draining = true;
     for (const context of this.#streams) context.abort(draining());
+    for (const context of this.#running) context.endStandBy(draining());
     return new Promise((resolve) => {
       this.#onIdle = resolve;
       this.#checkIdle();
@@ -388,7 +397,13 @@ export class Dispatcher {
   }
 
   #checkIdle(): void {
-    if (!this.#draining || this.inFlight > 0 || this.#streams.size > 0) return;
+    if (!this.#draining || this.#admission.waiting > 0 || this.#streams.size > 0) return;
+    if (this.#running.size > 0) {
+      const isAnswered = [...this.#running].every(({ abortReason }) => abortReason !== undefined);
+      if (isAnswered) this.#stopWaiting ??= this.#deps.clock.after(ABORT_GRACE_MS, () => this.#onIdle?.());
+      return;
+    }
+    this.#stopWaiting?.();
     this.#deadlines.close();
     this.#onIdle?.();
   }

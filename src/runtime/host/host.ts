@@ -5,6 +5,8 @@ import { systemRandom } from "#core/random.ts";
 import { ServiceError } from "#core/service-error.ts";
 import { audienceOf } from "../auth/token.ts";
 import { createVerifier } from "../auth/verifier.ts";
+import { ABORT_GRACE_MS } from "./dispatcher.ts";
+import { drainMsOf } from "../engine/host-spec.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createRegistry, registerProcessMetrics } from "../telemetry/metrics.ts";
 import { createPinoLogger } from "../telemetry/pino-logger.ts";
@@ -20,8 +22,7 @@ export interface HostOptions {
   readonly logLevel: string | undefined;
 }
 
-/** After its drain time: for handlers to see their signal, and for services to close. */
-const ABORT_GRACE_MS = 200;
+/** After its drain time: for services to close. */
 const CLOSE_MS = 600;
 
 /** Runs until the parent says drain, or is gone. Returns at once. */
@@ -34,7 +35,7 @@ export function runHost(options: HostOptions): void {
   };
   process.on("uncaughtException", fail);
   process.on("unhandledRejection", fail);
-  process.on("SIGTERM", () => (host === undefined ? process.exit(0) : host.drain(host.assignment.spec.drainMs)));
+  process.on("SIGTERM", () => (host === undefined ? process.exit(0) : host.drain(drainMsOf(host.assignment.spec))));
   // The terminal's interrupt is for the supervisor, which then drains its hosts.
   process.on("SIGINT", () => {});
   listenToParent(

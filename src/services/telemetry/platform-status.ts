@@ -2,7 +2,7 @@
 import type { z } from "zod";
 import type { ClusterInfo, HostInfo, ReplicaInfo, Rollout } from "#contracts/telemetry.ts";
 import type { DesiredHost } from "#runtime/engine/desired-state.ts";
-import type { HostSpec } from "#runtime/engine/host-spec.ts";
+import { drainMsOf, type HostSpec } from "#runtime/engine/host-spec.ts";
 import type { ClusterStatus, EngineStatus, HostStatus, ReplicaStatus } from "#runtime/engine/engine.ts";
 import { percentOf, type Rollout as DesiredRollout } from "#runtime/engine/rollout.ts";
 
@@ -28,7 +28,7 @@ export function toHostInfo(
   return {
     name: spec.name,
     generation,
-    spec: { ...spec, env },
+    spec: { ...spec, drainMs: drainMsOf(spec), env },
     replicas: replicas.map((replica) => toReplicaInfo(replica, residentBytes)),
     previous: previous === undefined ? null : { version: previous.version, package: previous.package },
     rollout: rollout === undefined ? null : toRollout(spec.name, rollout),

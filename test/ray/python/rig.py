@@ -21,7 +21,7 @@ SPEC: dict[str, Any] = {
     "services": ["toy"],
     "version": "1",
     "port": 0,
-    "drainMs": 2000,
+    "maxDeadlineMs": 2000,
     "memoryMb": 400,
     "env": {},
 }

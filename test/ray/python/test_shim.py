@@ -23,7 +23,7 @@ import seedcore_ray
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from rig import SPEC, Rig, is_alive, opened, until
-from seedcore_ray import LEASE_S, Shim, find_node, to_node_environment
+from seedcore_ray import LEASE_S, Shim, drain_ms_of, find_node, patience_s_of, to_node_environment
 
 
 def run(scene: Callable[[Rig], Awaitable[None]]) -> None:
@@ -481,6 +481,16 @@ def test_stopping_leaves_first_and_drains_when_the_others_know() -> None:
         assert not rig.ended.is_set()
 
     run(scene)
+
+
+def test_a_host_has_as_long_as_a_call_may_take_unless_its_spec_says_otherwise() -> None:
+    assert drain_ms_of({"maxDeadlineMs": 60_000}) == 60_000
+    assert drain_ms_of({"maxDeadlineMs": 60_000, "drainMs": 1_000}) == 1_000
+
+
+def test_serve_waits_longer_than_the_longest_call() -> None:
+    assert patience_s_of({"maxDeadlineMs": 60_000, "drainMs": 1_000}) >= 60 + 5
+    assert patience_s_of({"maxDeadlineMs": 1_000, "drainMs": 60_000}) >= 60 + 5
 
 
 def test_a_host_that_does_not_drain_is_killed() -> None:

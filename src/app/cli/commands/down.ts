@@ -10,6 +10,8 @@ export interface DownInvocation extends Invocation {
   readonly options: { readonly now?: boolean };
 }
 
+const HINT_AFTER_MS = 10_000;
+
 /** `down`: stops the organism of this namespace; with RAY_ADDRESS the one on that cluster. */
 export async function run(context: CommandContext, { options }: DownInvocation): Promise<ExitCode> {
   const { home, output } = context;
@@ -20,7 +22,10 @@ export async function run(context: CommandContext, { options }: DownInvocation):
   }
   const progress = createProgress(output);
   const onWait = (waitedMs: number) =>
-    progress.show(undefined, `It finishes what it has begun, ${formatDuration(waitedMs)}`);
+    progress.show(
+      undefined,
+      `It finishes what it has begun, ${formatDuration(waitedMs)}${waitedMs < HINT_AFTER_MS ? "" : " (seedcore down --now ends it)"}`,
+    );
   const outcome = await bringDown(home, { now: options.now === true, onWait });
   progress.clear();
   switch (outcome.kind) {

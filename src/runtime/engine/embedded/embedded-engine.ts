@@ -7,7 +7,7 @@ import type { HostAssignment, ToHost } from "../../host/control.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { type DesiredHost, type DesiredState, generationsOf, weightOf } from "../desired-state.ts";
 import { type Engine, type EngineStatus, toRolloutStatus } from "../engine.ts";
-import { HostSpec, type HostSpecInput, isOwnHost, whyNotReplicas } from "../host-spec.ts";
+import { drainMsOf, HostSpec, type HostSpecInput, isOwnHost, whyNotReplicas } from "../host-spec.ts";
 import { createObservers } from "../observers.ts";
 import { returned } from "../rollout.ts";
 import { createRolloutDriver, LOOK_MS } from "../rollout-driver.ts";
@@ -229,7 +229,7 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
 
   async function leave(chosen: readonly Seat[]): Promise<void> {
     for (const seat of chosen) seat.leave();
-    const longest = Math.max(0, ...chosen.map(({ spec }) => spec.drainMs)) + 2_000;
+    const longest = Math.max(0, ...chosen.map(({ spec }) => drainMsOf(spec))) + 2_000;
     await observers.until(
       () => chosen.every((seat) => seat.kind === "stopped"),
       longest,

@@ -5,7 +5,7 @@ import type { FromHost, ToHost } from "../../host/control.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Replica } from "../../topology.ts";
 import type { ReplicaState, ReplicaStatus } from "../engine.ts";
-import type { HostSpec } from "../host-spec.ts";
+import { drainMsOf, type HostSpec } from "../host-spec.ts";
 import type { Probe } from "./health-probe.ts";
 import type { HostPool } from "./host-pool.ts";
 import type { HostProcess } from "./host-process.ts";
@@ -63,6 +63,8 @@ export class Seat {
   #id = "";
   #address: string | undefined;
   #assigned = false;
+  /** Health probes in a row that it did not answer. */
+  #misses = 0;
   /** While it starts: what the host says must happen first, and what it has printed. */
   #waitsFor: string | undefined;
   #words: string | undefined;
@@ -201,7 +203,8 @@ export class Seat {
       case "listening":
         this.#address = message.address;
         this.#cancelStep();
-        this.#probeLater(0);
+        this.#misses = 0;
+        this.#probeLater();
         break;
       case "ready":
         this.#becameReady();
@@ -279,13 +282,16 @@ export class Seat {
     if (!process?.alive) return this.#happened({ type: "exited", reason: "it had no process" });
     // A host without an assignment has nothing to finish.
     if (!this.#assigned) return process.kill();
+    const drainMs = drainMsOf(this.spec);
+    // One that does not answer will not drain either.
+    const patienceMs = this.#misses > 0 ? 0 : drainMs;
     this.#after(LEAD_MS, () => {
-      process.send({ type: "drain", drainMs: this.spec.drainMs });
-      this.#after(this.spec.drainMs + EXIT_GRACE_MS, () => process.kill());
+      process.send({ type: "drain", drainMs });
+      this.#after(patienceMs + EXIT_GRACE_MS, () => process.kill());
     });
   }
 
-  #probeLater(misses: number): void {
+  #probeLater(): void {
     const { clock, probe, timing, log } = this.#deps;
     const process = this.#process;
     const address = this.#address;
@@ -294,8 +300,8 @@ export class Seat {
       const answered = await probe(address, timing.probeTimeoutMs);
       const stillMine = this.#process === process && process.alive && this.kind !== "draining";
       if (!stillMine) return;
-      if (answered) return this.#probeLater(0);
-      if (misses + 1 < timing.probeMisses) return this.#probeLater(misses + 1);
+      this.#misses = answered ? 0 : this.#misses + 1;
+      if (this.#misses < timing.probeMisses) return this.#probeLater();
       log.warn({ replica: this.#id, pid: process.pid }, "a host no longer answers and is replaced");
       this.#failure = `it did not answer ${timing.probeMisses} health probes`;
       process.kill();

@@ -1435,7 +1435,7 @@ class Shim:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(self._registry("leave", self._place.replica_id, LEAVE_S), LEAVE_S + 1)
         await asyncio.sleep(LEAD_S)
-        drain_ms = int(self._spec["drainMs"])
+        drain_ms = drain_ms_of(self._spec)
         host.send({"type": "drain", "drainMs": drain_ms})
         # One that does not answer will not drain either.
         patience_s = EXIT_S if self._unanswered > 0 else drain_ms / 1000 + EXIT_S
@@ -1755,16 +1755,25 @@ class Replica:
         os._exit(1)
 
 
+def drain_ms_of(spec: dict[str, Any]) -> int:
+    """How long a host may finish what it has begun: as long as a call may take, unless its spec says otherwise."""
+    return int(spec.get("drainMs", spec["maxDeadlineMs"]))
+
+
+def patience_s_of(spec: dict[str, Any]) -> float:
+    """How long Serve waits for a replica that is to stop: for its longest call, for its way out, and some more."""
+    return float(max(spec["maxDeadlineMs"], drain_ms_of(spec)) / 1000 + LEAVE_S + EXIT_S + 5)
+
+
 def build(args: dict[str, Any]) -> serve.Application:
     """The Serve application of one host at one version; the module's docstring has the arguments."""
     spec = args["spec"]
-    longest_s = max(spec["maxDeadlineMs"], spec["drainMs"]) / 1000
     deployment = serve.deployment(
         name="Replica",
         max_ongoing_requests=spec["maxConcurrency"] + spec["maxQueue"],
         health_check_period_s=2,
         health_check_timeout_s=10,
-        graceful_shutdown_timeout_s=longest_s + LEAVE_S + EXIT_S + 5,
+        graceful_shutdown_timeout_s=patience_s_of(spec),
         ray_actor_options={
             "num_cpus": spec["cpus"],
             "num_gpus": spec["gpus"],

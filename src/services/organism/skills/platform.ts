@@ -3,6 +3,7 @@ import { type Clock, sleep } from "#core/clock.ts";
 import { isServiceError } from "#core/service-error.ts";
 import type { DesiredState } from "#runtime/engine/desired-state.ts";
 import type { EngineStatus, HostStatus } from "#runtime/engine/engine.ts";
+import { drainMsOf } from "#runtime/engine/host-spec.ts";
 import { type SkillContext, SkillFailed, type SkillOutcome } from "../skill.ts";
 
 export interface Platform {
@@ -15,6 +16,8 @@ export interface Platform {
 /** How long an effect may take to show. Below the skills' time-out, so that the outcome is told and not cut off. */
 const WAIT_MS = 110_000;
 const LOOK_MS = 200;
+/** How long a process that is being replaced looks on: what it waits for must not hold up its own end. */
+const LEAVE_MS = 5_000;
 
 export function hostOf(status: EngineStatus, name: string): HostStatus | undefined {
   return status.hosts.find(({ spec }) => spec.name === name);
@@ -34,7 +37,7 @@ export async function change<T>(platform: Platform, host: string, work: () => Pr
 
 /**
  * Looks until `isShown` says that the effect is there. A process that is being replaced looks no longer than half of its
- * drain time: it must tell the outcome while it can.
+ * drain time, and {@link LEAVE_MS} at most: it must tell the outcome while it can.
  */
 export async function effectOf(
   platform: Platform,
@@ -64,7 +67,7 @@ export async function effectOf(
 function leaveTime({ engineStatus, replicaId }: Platform, nowMs: number): number {
   for (const { spec, replicas } of engineStatus().hosts) {
     const own = replicas.find(({ id }) => id === replicaId);
-    if (own?.state.kind === "draining") return nowMs + spec.drainMs / 2;
+    if (own?.state.kind === "draining") return nowMs + Math.min(drainMsOf(spec) / 2, LEAVE_MS);
   }
   return Number.POSITIVE_INFINITY;
 }
