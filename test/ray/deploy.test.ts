@@ -28,7 +28,7 @@ interface Judged {
 
 beforeAll(async () => {
   cpSync(example, folder, { recursive: true });
-  organism = await RayOrganism.create(cluster, "own");
+  organism = await RayOrganism.create(cluster, "own", { hosts: { ml: { replicas: 2 } } });
   await python(join(example, "sentiment_model.py"));
   gateway = new URL((await organism.up()).urlWithToken);
 });
@@ -109,15 +109,15 @@ test("one that never gets ready is given up in time, and the version before it s
 });
 
 // What no test of a toy shows: builds that are sent, the command's words, calls that go on, and Serve's route.
-test("another build of ml takes over by steps without a failed call, and one that errs is taken back", async () => {
+test("another build of ml takes over by steps, two replicas of each on one database, without a failed call; one that errs is taken back", async () => {
   const next = join(folder, "next");
   const bad = join(folder, "bad");
   for (const build of [next, bad]) cpSync(dist, build, { recursive: true });
   breakPoints(bad);
-  const sources = Array.from({ length: 20 }, (_, i) => `source-${i}`);
-  const series = [{ name: "s", points: [[1_700_000_000_000, 1]] }];
-  for (const source of sources) await ask(`/ml/sources/${source}/points`, { series });
-  using load = startLoad(sources.map((source) => `/ml/sources/${source}/series/s/points`));
+  // So many that each of four replicas has some.
+  const sources = Array.from({ length: 40 }, (_, i) => `source-${i}`);
+  for (const source of sources) await write(source, 0);
+  using load = startLoad(sources);
   const rollOut = (version: string, build: string, every: string) =>
     organism.run("rollout", "ml", "--to", version, "--from", build, "--steps", "50,100", "--every", every);
 
@@ -129,7 +129,14 @@ test("another build of ml takes over by steps without a failed call, and one tha
   // The step is read from the database; of the replicas, hosts are told a moment later.
   await vi.waitFor(async () => {
     const both = (await ml()).replicas.filter(({ state }) => state === "ready").map(({ version }) => version);
-    expect(both.toSorted()).toEqual([expect.stringMatching(/^0/), "v2"]);
+    expect(both.toSorted()).toEqual([expect.stringMatching(/^0/), expect.stringMatching(/^0/), "v2", "v2"]);
+  }, 3_000);
+  const ids = (await ml()).replicas.map(({ id }) => id);
+  await vi.waitFor(async () => {
+    // A source is its owner's alone, whoever asks, and each of the four owns some.
+    const owners = await Promise.all(sources.map(async (source) => (await points(source)).replica));
+    expect(new Set(owners)).toEqual(new Set(ids));
+    expect(await Promise.all(sources.map(async (source) => (await points(source)).replica))).toEqual(owners);
   }, 3_000);
   // It is the old version's still, which no longer owns every shard.
   for (const source of sources) expect(await overServe(source)).toBe(200);
@@ -140,20 +147,28 @@ test("another build of ml takes over by steps without a failed call, and one tha
   );
   await vi.waitFor(
     async () => {
-      expect((await ml()).replicas.map(({ version }) => version)).toEqual(["v2"]);
+      expect((await ml()).replicas.map(({ version }) => version)).toEqual(["v2", "v2"]);
       expect(await routes()).toEqual([expect.stringContaining("own.ml@v2.")]);
     },
     { timeout: 60_000, interval: 500 },
   );
   expect(await overServe("source-0")).toBe(200);
   expect(load.failed).toEqual([]);
+  // What two versions wrote by turns is there once each.
+  for (const source of sources) {
+    const written = load.written.get(source) ?? 1;
+    const there = (await points(source)).points.map(([atMs]) => atMs - FIRST_MS);
+    // One may be under way.
+    expect(there.slice(0, written)).toEqual(Array.from({ length: written }, (_, i) => i * 1_000));
+    expect(there.length).toBeLessThanOrEqual(written + 1);
+  }
 
   const { code: exitCode, stdout, stderr } = await rollOut("v3", bad, "30s");
   expect(exitCode).toBe(1);
   expect(stdout).toMatch(/ml: v3 was taken back, and v2 has all of the calls: \d+ of \d+ calls \(/);
   expect(stderr).toContain("Ray's dashboard");
   expect(new Set(load.failed)).toEqual(new Set(["INTERNAL"]));
-  await vi.waitFor(async () => expect((await ml()).replicas.map(({ version }) => version)).toEqual(["v2"]), {
+  await vi.waitFor(async () => expect((await ml()).replicas.map(({ version }) => version)).toEqual(["v2", "v2"]), {
     timeout: 60_000,
     interval: 500,
   });
@@ -215,29 +230,61 @@ function breakPoints(build: string): void {
   }
 }
 
+const FIRST_MS = 1_700_000_000_000;
+
+/** The n-th point of a source. */
+async function write(source: string, n: number): Promise<void> {
+  await ask(`/ml/sources/${source}/points`, { series: [{ name: "s", points: [[FIRST_MS + n * 1_000, n % 7]] }] });
+}
+
+interface Points {
+  readonly points: readonly (readonly [number, number, number])[];
+}
+async function points(source: string): Promise<Points & { readonly replica: string }> {
+  let replica = "";
+  const found = await ask<Points>(`/ml/sources/${source}/series/s/points`, undefined, (answer) => {
+    replica = answer.headers.get("x-seedcore-replica") ?? "";
+  });
+  return { ...found, replica };
+}
+
 /** Asks a gateway: many calls need no process each. */
-async function ask<T>(path: string, body?: unknown): Promise<T> {
+async function ask<T>(path: string, body?: unknown, look: (answer: Response) => void = () => {}): Promise<T> {
   const answer = await fetch(new URL(path, gateway), {
     method: body === undefined ? "GET" : "POST",
     headers: { authorization: `Bearer ${gateway.hash.slice("#token=".length)}`, "content-type": "application/json" },
     body: body === undefined ? null : JSON.stringify(body),
   });
+  look(answer);
   const text = await answer.text();
   if (!answer.ok) throw new Error((JSON.parse(text) as { code: string }).code);
   return JSON.parse(text) as T;
 }
 
-/** One call after the other, until it is disposed of. */
-function startLoad(paths: readonly string[]): Disposable & { readonly failed: readonly string[] } {
+interface RunningLoad extends Disposable {
+  readonly failed: readonly string[];
+  /** Points of each source that were acknowledged. */
+  readonly written: ReadonlyMap<string, number>;
+}
+
+/** Reads, and writes beside them, one call after the other, until it is disposed of. */
+function startLoad(sources: readonly string[]): RunningLoad {
   const failed: string[] = [];
+  const written = new Map<string, number>();
   let stopped = false;
-  void (async () => {
+  const always = async (call: (source: string) => Promise<unknown>) => {
     for (let i = 0; !stopped; i++) {
-      await ask(paths[i % paths.length] ?? "").catch((error: Error) => failed.push(error.message));
+      await call(sources[i % sources.length] ?? "").catch((error: Error) => failed.push(error.message));
       await sleep(10);
     }
-  })();
-  return { failed, [Symbol.dispose]: () => void (stopped = true) };
+  };
+  void always(points);
+  void always(async (source) => {
+    const n = written.get(source) ?? 1;
+    await write(source, n);
+    written.set(source, n + 1);
+  });
+  return { failed, written, [Symbol.dispose]: () => void (stopped = true) };
 }
 
 const status = () => ask<{ hosts: HostInfo[]; cluster: ClusterInfo }>("/telemetry/status");
