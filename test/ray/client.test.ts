@@ -223,6 +223,23 @@ describe("a session", () => {
     );
   });
 
+  test("whose process is silent ends its calls at their deadlines, and is another soon after", async () => {
+    await using mine = open();
+    const pid = await inServer<number>(mine, "__import__('os').getpid()");
+    process.kill(pid, "SIGSTOP");
+    try {
+      const inFlight = failure(mine.nodes({ deadlineMs: 60_000 }));
+      const late = await failure(mine.nodes({ deadlineMs: 1_000 }));
+      expect([late.code, late.started]).toEqual(["DEADLINE", "maybe"]);
+      const lost = await inFlight;
+      expect([lost.code, lost.started]).toEqual(["CONNECTION_LOST", "maybe"]);
+      expect(mine.state).toBe("lost");
+      expect(await inServer<number>(mine, "__import__('os').getpid()")).not.toBe(pid);
+    } finally {
+      process.kill(pid, "SIGKILL");
+    }
+  });
+
   test("that lost its process fails what was in flight, finds named actors again, and says what it lost", async () => {
     await using mine = open({ runtimeEnv: { working_dir: packageUri } });
     const name = newName();

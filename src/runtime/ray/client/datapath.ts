@@ -67,6 +67,9 @@ export interface DatapathOptions {
   readonly lastRequestId?: number;
 }
 
+/** How long Ray's process for this session may leave a question unanswered that needs no work. */
+export const SILENCE_MS = 10_000;
+
 interface Pending {
   sent: boolean;
   /** Takes an answer; true when it was the last. @throws Error when it cannot be right. */
@@ -145,6 +148,8 @@ export function openDatapath(options: DatapathOptions): Datapath {
       scope = openCallScope(clock, what, time.deadlineAtMs, [time.signal]);
       const giveUp = () => {
         takeBack();
+        const { code } = scope?.signal.reason as ServiceError;
+        if (entry.sent && code === "DEADLINE") void checkSilence();
         entry.fail(asSeenBy(entry.sent, scope?.signal.reason));
         if (entry.sent && onLate !== undefined) pending.set(id, abandoned(take, onLate));
       };
@@ -156,6 +161,22 @@ export function openDatapath(options: DatapathOptions): Datapath {
   const askInChunks: Datapath["askInChunks"] = (what, bodies, expected, time, onLate) =>
     send(what, bodies, (body) => expect(body, expected), time, onLate);
   const ask: Datapath["ask"] = (what, body, expected, time) => askInChunks(what, [body], expected, time);
+
+  /** After an answer that did not come: pings reach Ray's proxy only, and the process behind it may stand still. */
+  let isChecking = false;
+  async function checkSilence(): Promise<void> {
+    if (isChecking) return;
+    isChecking = true;
+    const time = { deadlineAtMs: clock.monotonic() + SILENCE_MS };
+    try {
+      await ask("asking whether Ray still answers", { case: "connectionInfo", value: {} }, "connectionInfo", time);
+    } catch (error) {
+      const silent = `Ray's process for this session has not answered for ${SILENCE_MS / 1_000} s.`;
+      if ((error as ServiceError).code === "DEADLINE") fail(new ServiceError("CONNECTION_LOST", silent));
+    } finally {
+      isChecking = false;
+    }
+  }
 
   return {
     clientId,

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { ServiceError } from "#core/service-error.ts";
 import { createFakeClock } from "#testing/fake-clock.ts";
 import { createFakeRay, type FakeRayOptions, openingAnswer } from "#testing/fake-ray.ts";
+import { SILENCE_MS } from "./datapath.ts";
 import { createDriverCalls } from "./driver-calls.ts";
 import { createSession } from "./session.ts";
 
@@ -128,6 +129,35 @@ describe("loss", () => {
     const second = await session.use(time());
     expect(second).not.toBe(first);
     expect(session.state.kind).toBe("open");
+  });
+
+  // Every call of it ended at its deadline, for ever: Ray's proxy goes on answering pings for a process that stands still.
+  it("is noticed of a process that is silent, which may be slow with one thing but answers small questions", async () => {
+    let isSilent = false;
+    const { clock, session, time } = openFixture({
+      onRequest: (request) => (isSilent ? undefined : openingAnswer(request)),
+    });
+    const first = await session.use(time());
+    const slow = failure(first.datapath.fetch("a", new Uint8Array([1]), time(1_000)));
+    await clock.advance(1_000);
+    expect((await slow).code).toBe("DEADLINE");
+    await clock.advance(60_000);
+    expect(session.state.kind).toBe("open");
+
+    isSilent = true;
+    const inFlight = failure(first.datapath.fetch("b", new Uint8Array([2]), time(60_000)));
+    const hurried = failure(first.datapath.fetch("c", new Uint8Array([3]), time(1_000)));
+    await clock.advance(1_000);
+    expect((await hurried).code).toBe("DEADLINE");
+    await clock.advance(SILENCE_MS);
+    const error = await inFlight;
+    expect([error.code, error.started]).toEqual(["CONNECTION_LOST", "maybe"]);
+    expect(error.message).toContain("10 s");
+    expect(session.state.kind).toBe("lost");
+    isSilent = false;
+    expect(await session.use(time())).not.toBe(first);
+    await session.close();
+    expect(clock.pending).toBe(0);
   });
 });
 
