@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { resolveHome } from "#app/home.ts";
 import { createTestDatabase, type TestDatabase } from "../postgres/server.ts";
 import { type CommandResult, type RunningCommand, TestOrganism } from "../app/organism.ts";
-import type { ClusterAddress } from "./cluster/cluster.ts";
+import { type ClusterAddress, tlsVariables } from "./cluster/cluster.ts";
 
 /** What `up --json` prints. */
 export interface Started {
@@ -78,12 +78,13 @@ export class RayOrganism {
 }
 
 /** How a command finds the cluster. */
-export function environmentFor({ address, token }: ClusterAddress): Record<string, string> {
+export function environmentFor({ address, token, tls }: ClusterAddress): Record<string, string> {
   const { SEEDCORE_RAY_ANY_VERSION = "" } = process.env;
   return {
     RAY_ADDRESS: address,
     SEEDCORE_RAY_ANY_VERSION,
     ...(token === "" ? { RAY_AUTH_MODE: "disabled" } : { RAY_AUTH_TOKEN: token }),
+    ...tlsVariables(tls),
   };
 }
 

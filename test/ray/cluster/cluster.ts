@@ -7,6 +7,7 @@ import { delimiter, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { request } from "undici";
 import { freePorts } from "../../free-ports.ts";
+import type { RayTls } from "#runtime/ray/client/wire.ts";
 import { type Keeper, startKeeper } from "./keeper.ts";
 import { python, venv } from "./python.ts";
 
@@ -25,6 +26,8 @@ export interface ClusterAddress {
   readonly tokenFile: string;
   /** The environment's Python, with Ray. */
   readonly python: string;
+  /** The files that its processes show and trust; undefined when it speaks without TLS. */
+  readonly tls: RayTls | undefined;
   /** IP addresses of the nodes, head first. */
   readonly nodes: readonly string[];
 }
@@ -38,6 +41,7 @@ export interface ClusterOptions {
   readonly serve?: boolean;
   /** Where Serve listens. With HAProxy it must be 127.0.0.1, where that looks for replicas. @default the head's address */
   readonly serveHost?: string;
+  readonly tls?: RayTls;
   /** More variables for every process of the cluster. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -82,6 +86,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<ThrowA
     // Ray would kill workers when this machine, not the cluster, is short of memory.
     RAY_memory_monitor_refresh_ms: "0",
     ...(token === "" ? { RAY_AUTH_MODE: "disabled" } : { RAY_AUTH_MODE: "token", RAY_AUTH_TOKEN_PATH: tokenFile }),
+    ...tlsVariables(options.tls),
     ...options.env,
   });
 
@@ -93,6 +98,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<ThrowA
     token,
     tokenFile,
     python,
+    tls: options.tls,
     nodes,
   };
 
@@ -211,6 +217,13 @@ async function call(cluster: ClusterAddress, method: "GET" | "PUT", path: string
   const text = await response.body.text();
   if (response.statusCode !== 200) throw new Error(`${method} ${path}: ${response.statusCode} ${text}`);
   return text;
+}
+
+/** Ray's own, for both sides of a connection. */
+export function tlsVariables(tls: RayTls | undefined): Record<string, string> {
+  if (tls === undefined) return {};
+  const { certFile, keyFile, caFile } = tls;
+  return { RAY_USE_TLS: "1", RAY_TLS_SERVER_CERT: certFile, RAY_TLS_SERVER_KEY: keyFile, RAY_TLS_CA_CERT: caFile };
 }
 
 /** What the cluster may see of this process's environment: nothing that would lead it to another Ray or Python. */

@@ -3,12 +3,16 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { connect } from "#app/connect.ts";
 import { systemClock } from "#core/clock.ts";
 import type { ServiceError } from "#core/service-error.ts";
 import type { RayTls } from "#runtime/ray/client/wire.ts";
 import { createRay } from "#runtime/ray/ray.ts";
-import { startCluster, type ThrowAwayCluster } from "./cluster/cluster.ts";
+import { startCluster, type ThrowAwayCluster, tlsVariables } from "./cluster/cluster.ts";
+import { endpointOf } from "./cluster/endpoint.ts";
+import { RayOrganism } from "./ray-organism.ts";
+import { it } from "./with-postgres.ts";
 
 let folder: string;
 let cluster: ThrowAwayCluster;
@@ -70,15 +74,11 @@ let ours: RayTls;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "sc-tls-"));
   ours = makeCertificate("ours");
-  cluster = await startCluster({
-    serve: false,
-    env: {
-      RAY_USE_TLS: "1",
-      RAY_TLS_SERVER_CERT: ours.certFile,
-      RAY_TLS_SERVER_KEY: ours.keyFile,
-      RAY_TLS_CA_CERT: ours.caFile,
-    },
-  });
+  cluster = await startCluster({ tls: ours });
+});
+
+afterEach(() => {
+  vi.unstubAllEnvs();
 });
 
 afterAll(async () => {
@@ -87,9 +87,7 @@ afterAll(async () => {
 });
 
 function open(tls: RayTls | undefined) {
-  const { hostname: host, port } = new URL(cluster.address.replace("ray:", "http:"));
-  const endpoint = { host, port: Number(port), token: cluster.token, tls };
-  return createRay({ endpoint, namespace: "tls-test" }, { clock: systemClock });
+  return createRay({ endpoint: { ...endpointOf(cluster), tls }, namespace: "tls-test" }, { clock: systemClock });
 }
 
 test("lets in who shows a certificate of its authority, and nobody else", async () => {
@@ -108,4 +106,25 @@ test("says which file it cannot read", async () => {
   const error = await ray.versions().catch((reason: ServiceError) => reason);
   expect(error).toMatchObject({ code: "INVALID_INPUT", started: "no" });
   expect((error as ServiceError).message).toContain("missing.key");
+});
+
+// Ray's own connections are TLS; its dashboard, and what goes between hosts and their callers, is not.
+it("an organism comes up on it, is connected to, and goes", async () => {
+  const organism = await RayOrganism.create(cluster, "tls");
+  try {
+    expect((await organism.up()).replicas.length).toBeGreaterThan(0);
+    for (const [name, value] of Object.entries(organism.environment)) vi.stubEnv(name, value);
+    {
+      await using connection = await connect();
+      const { namespace } = await connection.getServiceClient("telemetry").status({});
+      expect(namespace).toBe("tls");
+      const add = connection.ray.task<(a: number, b: number) => number>("operator:add");
+      expect(await add.call([1, 2])).toBe(3);
+    }
+    for (const name of Object.keys(tlsVariables(ours))) vi.stubEnv(name, undefined);
+    await expect(connect()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect(await organism.json("down")).toMatchObject({ stopped: true });
+  } finally {
+    await organism.destroy();
+  }
 });
