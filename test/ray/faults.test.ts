@@ -16,7 +16,7 @@ afterAll(async () => {
 });
 
 it.each(FAULTS)("$name: no call fails, status tells, all comes back, no process stays", async (fault) => {
-  const { offered, attempts, inWindow, failed, slow, dropped, orphans } = await run.suffer(fault);
+  const { offered, attempts, inWindow, failed, slow, dropped, travelled, orphans } = await run.suffer(fault);
   expect(offered).toBeGreaterThan(100);
   expect(failed).toEqual([]);
   // Else the requests are not those that are counted.
@@ -26,6 +26,7 @@ it.each(FAULTS)("$name: no call fails, status tells, all comes back, no process 
   // Who went on asking the one that does not answer would be slow with every second call.
   expect(slow).toBeLessThan(offered / 10);
   expect(dropped).toEqual([]);
+  expect(travelled.unheard).toEqual([]);
   expect(orphans).toEqual([]);
 });
 

@@ -7,12 +7,15 @@ import { resolveTarget } from "#app/connect-target.ts";
 import type { HostInfo } from "#contracts/telemetry.ts";
 import { systemClock } from "#core/clock.ts";
 import { readServe } from "#runtime/ray/rest/serve-details.ts";
+import type { Ray } from "#runtime/ray/ray.ts";
 import { createRayRest, type RayRest } from "#runtime/ray/rest/transport.ts";
 import { freePort } from "../../free-ports.ts";
 import { startCluster, type ThrowAwayCluster } from "../cluster/cluster.ts";
 import { isAlive, RayOrganism } from "../ray-organism.ts";
 import { quantile } from "../../../bench/quantile.ts";
+import { openRay } from "./head-loss.ts";
 import { type CallRecord, type Load, startLoad } from "./load.ts";
+import { Members, type Travelled } from "./members.ts";
 
 export interface FaultResult {
   readonly offered: number;
@@ -34,6 +37,8 @@ export interface FaultResult {
   readonly healedMs: number;
   /** Replicas that were not struck and were missing from a client's list at some time. */
   readonly dropped: readonly string[];
+  /** How the changes of the membership reached those who call. */
+  readonly travelled: Travelled;
   /** Node hosts that still live after 20 s and belong to no replica. */
   readonly orphans: readonly number[];
 }
@@ -71,6 +76,8 @@ export class FaultRun {
   readonly organism: RayOrganism;
   readonly connection: Connection;
   readonly load: Load;
+  /** A session with the head. */
+  readonly ray: Ray;
   readonly #rest: RayRest;
   readonly #token: string;
 
@@ -80,6 +87,7 @@ export class FaultRun {
     this.connection = connection;
     this.#token = token;
     this.#rest = createRayRest({ url: cluster.dashboardUrl, token: () => cluster.token, clock: systemClock });
+    this.ray = openRay(this);
     const ml = connection.getServiceClient("ml");
     this.load = startLoad({ call: () => ml.status({}, { deadlineMs: DEADLINE_MS }), path: "/ml/status" });
   }
@@ -108,6 +116,7 @@ export class FaultRun {
   async close(): Promise<void> {
     await this.load.stop();
     await this.connection.close();
+    await this.ray[Symbol.asyncDispose]();
     await this.#rest.close();
     await this.cluster.stop();
     await this.organism.destroy();
@@ -162,13 +171,14 @@ export class FaultRun {
     const before = (await this.hosts()).flatMap(({ replicas }) => replicas);
     const attemptsBefore = this.load.attempts();
     const offeredBefore = calls.length;
+    const everybody = await Members.watch(this.connection, this.#token, this.ray, this.organism.namespace);
     const atMs = performance.now();
     const struck = await fault.cause(this);
     const out = new Set([...struck.ended, ...(struck.silent ?? [])]);
     const spared = before.filter(({ pid, state }) => state === "ready" && pid !== null && !out.has(pid));
+    const hit = before.filter(({ pid }) => pid !== null && out.has(pid)).map(({ id }) => id);
     const members = this.#watchMembers(spared.map(({ id }) => id));
-    const isTold = before.some(({ pid }) => pid !== null && out.has(pid));
-    const toldMs = isTold ? await this.#since(atMs, () => this.#hasTold(out), TELL_WITHIN_MS) : undefined;
+    const toldMs = hit.length > 0 ? await this.#since(atMs, () => this.#hasTold(out), TELL_WITHIN_MS) : undefined;
     await fault.repair?.(this);
     const isBack = async () => (await fault.isBack?.(this, struck)) ?? true;
     const healedMs = await this.#since(atMs, async () => (await isBack()) && (await this.#isWhole()));
@@ -195,6 +205,7 @@ export class FaultRun {
       toldMs,
       healedMs,
       dropped: members.stop(),
+      travelled: await everybody.stop(new Set(hit), atMs),
       orphans: await this.#orphans(struck.ended),
     };
   }

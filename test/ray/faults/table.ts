@@ -3,11 +3,18 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { FaultRun } from "./fault-run.ts";
 import { FAULTS } from "./faults.ts";
+import type { Travelled } from "./members.ts";
 import { failureOf, killHead, openRay, silenceHead, startAgain } from "./head-loss.ts";
 
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
 const ms = (value: number) => (Number.isFinite(value) ? `${Math.round(value)} ms` : "none sent");
 const s = (valueMs: number) => `${(valueMs / 1_000).toFixed(1)} s`;
+
+function travelOf({ changes, toClientMs, toHostsMs, outMs }: Travelled): string {
+  const time = (value: number) => (Number.isFinite(value) ? ms(value) : "never");
+  const columns = changes === 0 ? ["–", "–"] : [time(toClientMs), time(toHostsMs)];
+  return [outMs === undefined ? "–" : s(outMs), changes, ...columns].join(" | ");
+}
 
 /** The last: what is not on the head goes on, and what needs it says so. */
 async function loseHead(): Promise<void> {
@@ -55,14 +62,14 @@ async function tell(what: string, calls: readonly (readonly [string, () => Promi
 
 const run = await FaultRun.start();
 console.log(
-  "| fault | calls | attempts in its 2 s | failed | p99 before | p99 in its second | last slow call | `status` tells | whole again | orphans |",
+  "| fault | calls | attempts in its 2 s | failed | p99 before | p99 in its second | last slow call | out of a client's list | changes | to a client | to a host | `status` tells | whole again | orphans |",
 );
-console.log("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+console.log("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
 try {
   for (const fault of FAULTS.filter(({ name }) => name.includes(values.only))) {
     const r = await run.suffer(fault);
     console.log(
-      `| ${fault.name} | ${r.offered} | ${(r.inWindow.attempts / r.inWindow.offered).toFixed(2)} × | ${r.failed.length} | ${ms(r.p99BeforeMs)} | ${ms(r.p99Ms)} | ${s(r.recoveredMs)} | ${r.toldMs === undefined ? "–" : s(r.toldMs)} | ${s(r.healedMs)} | ${r.orphans.length} |`,
+      `| ${fault.name} | ${r.offered} | ${(r.inWindow.attempts / r.inWindow.offered).toFixed(2)} × | ${r.failed.length} | ${ms(r.p99BeforeMs)} | ${ms(r.p99Ms)} | ${s(r.recoveredMs)} | ${travelOf(r.travelled)} | ${r.toldMs === undefined ? "–" : s(r.toldMs)} | ${s(r.healedMs)} | ${r.orphans.length} |`,
     );
     for (const failure of new Set(r.failed.map((call) => call.failure))) console.error(`  ${fault.name}: ${failure}`);
   }
