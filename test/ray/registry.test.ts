@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { afterAll, expect, inject, it, vi } from "vitest";
 import { systemClock } from "#core/clock.ts";
 import { createRegistry } from "#runtime/engine/ray/registry.ts";
-import { createRegistryActor, toRegistryCall } from "#runtime/engine/ray/registry-actor.ts";
+import { createRegistryActor, REGISTRY_NAME, toRegistryCall } from "#runtime/engine/ray/registry-actor.ts";
 import { createRay } from "#runtime/ray/ray.ts";
 import { uploadPackage } from "#runtime/ray/rest/packages.ts";
+import { listState, STATE } from "#runtime/ray/rest/state.ts";
 import { createRayRest } from "#runtime/ray/rest/transport.ts";
 import { endpointOf } from "./cluster/endpoint.ts";
 
@@ -49,5 +50,24 @@ it("the lock of Serve is one for all of them, and goes with its holder's registr
     await vi.waitFor(hasTwo, { timeout: 30_000, interval: 200 });
   } finally {
     await Promise.allSettled([one.actor.kill(), two.actor.kill()]);
+  }
+});
+
+// On another node it died with it, and came again when Ray had seen that after 15 to 20 s: until then the lists had its dead hosts.
+it("is on the head, so that no other node takes it along", async () => {
+  const made = await Promise.all([1, 2, 3, 4].map((n) => registryOf(`on-head-${n}`)));
+  try {
+    await Promise.all(made.map(({ registry }) => registry.status()));
+    const { rows: nodes } = await listState(rest, STATE.nodes);
+    const head = nodes.find(({ is_head_node: isHead, state }) => isHead && state === "ALIVE");
+    const filters = [
+      { key: "name", is: "=", value: REGISTRY_NAME },
+      { key: "state", is: "=", value: "ALIVE" },
+    ] as const;
+    const { rows } = await listState(rest, STATE.actors, { filters });
+    const own = rows.filter(({ ray_namespace: namespace }) => namespace?.startsWith("on-head-"));
+    expect(own.map(({ node_id: node }) => node)).toEqual(made.map(() => head?.node_id));
+  } finally {
+    await Promise.allSettled(made.map(({ actor }) => actor.kill()));
   }
 });

@@ -8,9 +8,12 @@ export const REGISTRY_NAME = "seedcore-registry";
 
 /** Long polls of every replica and client wait inside at once. */
 const MAX_CONCURRENCY = 10_000;
+/** What Ray itself marks its head by. */
+const HEAD_RESOURCE = "node:__internal_head__";
 
 /** @param ray with a package in its `working_dir` that has `seedcore_ray.py` */
 export async function createRegistryActor(ray: Ray, namespace: string): Promise<ActorHandle> {
+  const head = (await ray.nodes()).find(({ alive, resources }) => alive && HEAD_RESOURCE in resources);
   const registry = ray.actor("seedcore_ray:Registry", {
     name: REGISTRY_NAME,
     namespace,
@@ -20,6 +23,9 @@ export async function createRegistryActor(ray: Ray, namespace: string): Promise<
     maxRestarts: -1,
     maxConcurrency: MAX_CONCURRENCY,
     numCpus: 0,
+    // It needs the head as it is; with another node it would go, and come again when Ray had seen that after 15 to 20 s.
+    // Ray puts an actor that needs nothing anywhere, whatever it is told.
+    ...(head === undefined ? {} : { schedulingStrategy: { nodeId: head.id }, memoryBytes: 1 }),
   });
   return registry.create([namespace]);
 }

@@ -1,4 +1,4 @@
-import type { PyDict, PyValue } from "../pickle/values.ts";
+import { PyCall, type PyDict, PyGlobal, type PyValue } from "../pickle/values.ts";
 import type { ObjectRef } from "./object-ref.ts";
 
 /** Each argument, or a reference to it in the cluster: Ray puts the object in its place. */
@@ -16,8 +16,8 @@ export interface PlacementOptions {
   readonly resources?: Readonly<Record<string, number>>;
   /** Ray's runtime environment, with remote URIs only: `{ working_dir: "gcs://…", env_vars: {…}, pip: […] }`. */
   readonly runtimeEnv?: PyDict;
-  /** `SPREAD` over the nodes, or `DEFAULT`. */
-  readonly schedulingStrategy?: "DEFAULT" | "SPREAD";
+  /** `SPREAD` over the nodes, or `DEFAULT`; or the node it is on while that lives. */
+  readonly schedulingStrategy?: "DEFAULT" | "SPREAD" | { readonly nodeId: string };
 }
 
 /** How a task runs. */
@@ -94,6 +94,13 @@ function placement(options: PlacementOptions): PyDict {
     memory: options.memoryBytes,
     resources: options.resources,
     runtime_env: options.runtimeEnv,
-    scheduling_strategy: options.schedulingStrategy,
+    scheduling_strategy: toStrategy(options.schedulingStrategy),
   };
+}
+
+function toStrategy(strategy: PlacementOptions["schedulingStrategy"]): PyValue | undefined {
+  if (typeof strategy !== "object") return strategy;
+  const affinity = new PyGlobal("ray.util.scheduling_strategies", "NodeAffinitySchedulingStrategy");
+  // Soft: elsewhere when that node is no more.
+  return new PyCall(affinity, [strategy.nodeId, true]);
 }
