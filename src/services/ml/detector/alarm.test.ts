@@ -203,6 +203,18 @@ describe("where its first points went", () => {
   });
 });
 
+// Averages of all points until then: minutes later the spread was still that of the start, and no fault was far out.
+it.each([420, 800, 1_800])("notices a fault at %i s after a first minute on a busy machine", (faultAt) => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const noise = gaussian(seed);
+    const latency = (i: number) =>
+      22 + 1.5 * noise() + (i < 60 ? 60 * Math.exp(0.7 * noise()) : 0) + (i >= faultAt ? 64 : 0);
+    const { at } = run(faultAt + 20, latency, { minimumChange: 5 });
+    expect(at).toHaveLength(1);
+    expect(at[0]).toBeGreaterThanOrEqual(faultAt);
+  }
+});
+
 // Fifteen points that all had to be far out never came together where each is the mean of a few calls.
 it("notices that a service with five calls a second takes five times as long, nearly always", () => {
   const FAULT_AT = 1_800;

@@ -92,6 +92,9 @@ const DAY_MS = 86_400_000;
 /** No series is known well enough to cross before. */
 export const WARM_UP_POINTS = 200;
 
+/** Points that say where a series is and nothing of its habits: caches are cold, and the machine is busy starting it. */
+const START_POINTS = 90;
+
 /**
  * Units that the first movement of a series of zeros counts as. By the prior tail and the default rate it crosses after
  * about nine hours at one point a second: long enough that zero was a habit, and not the time before the first request.
@@ -125,12 +128,12 @@ class TailAlarm implements Alarm {
   readonly #unit = new UsualChange();
   readonly #median = new RunningMedian(SUSTAINED_POINTS);
   /** Where its points have been, two in a row. */
-  readonly #calm = new CalmRange(WARM_UP_POINTS);
+  readonly #calm = new CalmRange(WARM_UP_POINTS - START_POINTS);
   readonly #excursion = new Excursion();
   readonly #pair = new Pair();
   readonly #lessons = new Lessons();
   /** Where its median has been. */
-  readonly #stays = new CalmRange(WARM_UP_POINTS);
+  readonly #stays = new CalmRange(WARM_UP_POINTS - START_POINTS);
   readonly #far = new TailModel({ priorThreshold: 4, priorExcess: 1, priorShape: 0.2 });
   readonly #long = new TailModel(LONG_TAIL);
   readonly #novel = new TailModel({ priorThreshold: 0.125, priorExcess: 0.25, priorShape: 0.3 });
@@ -188,7 +191,7 @@ class TailAlarm implements Alarm {
     if (!isOut && !this.#knowsWhatMatters)
       this.#learn([distance, long, odds, crosses ? Number.NaN : value, Number.NaN]);
     if (!crosses) {
-      if (!isOut && this.#knowsWhatMatters) {
+      if (!isOut && this.#knowsWhatMatters && points >= START_POINTS) {
         const isNew = score > 0 || isBeyondCalm || this.#stays.isBeyond(median, this.#minimumChange);
         if (!Number.isNaN(median)) this.#stays.add(median);
         this.#learnCarefully([distance, long, odds, value, change], isNew, unit);

@@ -40,7 +40,9 @@ export class RobustLevel {
       state[1] = value;
       return;
     }
-    const rate = Math.max(1 / points, 1 / MEMORY_POINTS);
+    // Until the memory is full a point weighs as much as its place in the series (Lacoste-Julien, Schmidt and Bach 2012,
+    // arXiv:1212.2002, section 3): a start on a busy machine is forgotten within minutes.
+    const rate = Math.max(2 / (points + 1), 1 / MEMORY_POINTS);
     const mean = state[1] as number;
     const deviation = state[2] as number;
     const miss = value - mean;
