@@ -126,8 +126,16 @@ export const Evidence = z.object({
 });
 export type Evidence = z.output<typeof Evidence>;
 
+/** What a conclusion, or a part of one, rests on. */
+export const Ground = z.object({
+  text: z.string(),
+  /** Series, changes, cases, agents, skills and services it rests on. */
+  refs: z.array(z.string()),
+});
+export type Ground = z.output<typeof Ground>;
+
 /** One reason for or against; `weight` is in units of log odds. */
-export const Reason = z.object({
+export const Reason = Ground.extend({
   kind: z.enum([
     "own-share",
     "explains",
@@ -140,10 +148,7 @@ export const Reason = z.object({
     "demand",
     "against",
   ]),
-  text: z.string(),
   weight: z.number(),
-  /** Series, changes and cases it rests on. */
-  refs: z.array(z.string()),
 });
 export type Reason = z.output<typeof Reason>;
 
@@ -183,6 +188,8 @@ export const Option = z.object({
   /** How often it helped and did not, by the cases and the agents. */
   helped: Count.default(0),
   failed: Count.default(0),
+  /** Those cases, by id. */
+  cases: z.array(z.string()).max(1_000).default([]),
   /** ΔE that is expected if it helps; negative is good. */
   predictedDeltaE: z.number().min(-1e6).max(1e6).nullable().default(null),
 });
@@ -195,6 +202,8 @@ export const PlanStep = z.object({
   target: z.string(),
   text: z.string(),
   dependsOn: z.array(z.string()),
+  /** Why it is in the plan, and there. */
+  grounds: z.array(Ground),
 });
 export type PlanStep = z.output<typeof PlanStep>;
 
@@ -256,7 +265,17 @@ export const cognitive = defineContract("cognitive", {
         chosen: z.int().nullable(),
         reasoning: z.string(),
         confidence: z.number(),
-        ranked: z.array(z.object({ index: z.int(), expectedDeltaE: z.number(), chance: z.number(), text: z.string() })),
+        /** All of them, best first. */
+        ranked: z.array(
+          z.object({
+            index: z.int(),
+            expectedDeltaE: z.number(),
+            chance: z.number(),
+            text: z.string(),
+            /** Cases that say so. */
+            refs: z.array(z.string()).default([]),
+          }),
+        ),
       }),
     }),
     planTask: procedure({
@@ -267,8 +286,19 @@ export const cognitive = defineContract("cognitive", {
       idempotent: true,
       input: z.object({
         taskDescription: z.string().max(10_000),
-        cause: z.object({ service: z.string().nullable(), kind: CauseKind }).optional(),
+        cause: z
+          .object({
+            service: z.string().nullable(),
+            kind: CauseKind,
+            /** Left out, the cause counts as certain. */
+            confidence: z.number().min(0).max(1).optional(),
+          })
+          .optional(),
         skills: Skills.default([]),
+        /** Like cases: those with the same cause say what helped, and what did not. */
+        cases: z.array(RecalledCase).max(1_000).default([]),
+        /** What agents made of these skills. */
+        performance: z.array(AgentRecord).max(10_000).default([]),
         /** Who calls whom, so that nothing that depends on the target is touched before it. */
         edges: z
           .array(z.object({ from: z.string(), to: z.string() }))
@@ -280,6 +310,15 @@ export const cognitive = defineContract("cognitive", {
         /** 1 to 10. */
         estimatedComplexity: z.int(),
         riskAssessment: z.string(),
+        /**
+         * That what is planned helps: at least as likely as the likeliest of its remedies. How likely one is: how sure the
+         * cause is, times how often it helped in like cases, times how often agents succeed in doing it. 0 without a remedy.
+         */
+        confidence: z.number(),
+        /** Skills that come later or are left out, best first, and why; `chance` is null of those left out. */
+        alternatives: z.array(Ground.extend({ skill: z.string(), chance: z.number().nullable() })),
+        /** What would make it more certain. */
+        missing: z.array(z.string()),
       }),
     }),
     solveProblem: procedure({
@@ -303,6 +342,9 @@ export const cognitive = defineContract("cognitive", {
       }),
       output: z.object({
         solutionApproach: z.string(),
+        /** That the first solution helps; 0 without one. */
+        confidence: z.number(),
+        /** Best first. */
         solutions: z.array(
           z.object({
             skill: z.string(),
@@ -338,7 +380,13 @@ export const cognitive = defineContract("cognitive", {
             interval: z.tuple([z.number(), z.number()]),
             target: z.number().nullable(),
             verdict: z.enum(["met", "not met", "too few"]),
+            /** That the verdict is right, by what was seen; 0 where that is too little. */
+            confidence: z.number(),
             bestAgent: z.string().nullable(),
+            /** Whose attempts it rests on, best first: by the lower end of a 95 % Wilson interval. */
+            agents: z.array(
+              z.object({ agent: z.string(), attempts: z.int(), interval: z.tuple([z.number(), z.number()]) }),
+            ),
           }),
         ),
         recommendations: z.array(z.string()),

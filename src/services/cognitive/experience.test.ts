@@ -2,7 +2,10 @@ import { describe, expect, it } from "vitest";
 import type { Case } from "#contracts/cognitive.ts";
 import { decide } from "./decision.ts";
 import { assess, solve, synthesize } from "./experience.ts";
-import { plan } from "./plan.ts";
+import { plan as planOf, type PlanRequest } from "./plan.ts";
+
+const plan = (request: Omit<PlanRequest, "cases" | "performance"> & Partial<PlanRequest>) =>
+  planOf({ cases: [], performance: [], ...request });
 
 const cause = { service: "cart", kind: "latency" as const, confidence: 0.9 };
 const option = {
@@ -11,6 +14,7 @@ const option = {
   risk: "high" as const,
   helped: 0,
   failed: 0,
+  cases: [],
   predictedDeltaE: -2,
 };
 
@@ -21,6 +25,11 @@ describe("a decision", () => {
     expect(decide({ ...cause, confidence: 0.4 }, [option])).toMatchObject({ action: "hold", chosen: null });
     expect(decide(cause, [{ ...option, predictedDeltaE: -0.1 }]).action).toBe("hold");
     expect(decide(cause, []).action).toBe("hold");
+  });
+
+  it("names the cases that it rests on", () => {
+    const { ranked } = decide(cause, [{ ...option, helped: 1, cases: ["inc_1"] }]);
+    expect(ranked[0]?.refs).toEqual(["inc_1"]);
   });
 
   // What never helped must not be tried for ever.
@@ -53,6 +62,16 @@ describe("what cases teach", () => {
     expect(synthesize([], "why").confidence).toBe(0);
   });
 
+  // What had not helped before something else did was left out: restarting seemed never to have been tried on it.
+  it("counts what did not help beside what did", () => {
+    const useless = [{ skill: "restart-host", target: "cart" }];
+    const mixed = { ...one("e", "roll-back-host", true), useless, likeness: 1 };
+    expect(synthesize([mixed], "").patterns).toMatchObject([
+      { skill: "roll-back-host", helped: 1, failed: 0, cases: ["e"] },
+      { skill: "restart-host", helped: 0, failed: 1, cases: ["e"] },
+    ]);
+  });
+
   it("solves a problem within the constraints", () => {
     const given = {
       problemStatement: "cart is slow",
@@ -64,7 +83,10 @@ describe("what cases teach", () => {
       ],
       cases: cases.map((alike) => ({ ...alike, likeness: 1 })),
     };
-    expect(solve(given).solutions[0]).toMatchObject({ skill: "restart-host" });
+    const { solutions, confidence } = solve(given);
+    expect(solutions[0]).toMatchObject({ skill: "restart-host", cases: ["a", "b", "c"] });
+    expect(confidence).toBe(solutions[0]?.chance);
+    expect(solve({ ...given, cases: [] }).confidence).toBe(0);
     const careful = { ...given, constraints: { ...given.constraints, maxRisk: "low" as const } };
     expect(solve(careful).solutions.map(({ skill }) => skill)).toEqual(["scale-host"]);
     expect(solve(given).successMetrics).toEqual(["cart/latency"]);
@@ -76,6 +98,12 @@ it("says of a skill with few attempts that they are too few, and which agent is 
   expect(assess([record("a", 2, 0)], { notify: 0.9 }).skills[0]?.verdict).toBe("too few");
   const judged = assess([record("a", 1, 0), record("b", 40, 20)], { notify: 0.9 }).skills[0];
   expect(judged).toMatchObject({ verdict: "not met", bestAgent: "b", attempts: 61 });
+  // Whose attempts that rests on, who else there is, and how sure it is.
+  expect(judged?.agents.map(({ agent }) => agent)).toEqual(["b", "a"]);
+  expect(judged?.confidence).toBeGreaterThan(0.95);
+  const sureOf = (target: number) => assess([record("a", 7, 3)], { notify: target }).skills[0]?.confidence ?? 0;
+  expect(sureOf(0.68)).toBeLessThan(sureOf(0.2));
+  expect(assess([record("a", 2, 0)], { notify: 0.9 }).skills[0]?.confidence).toBe(0);
 });
 
 it("plans the mildest remedy first, looks whether it helped, and tells a person in the end", () => {
@@ -138,5 +166,71 @@ describe("a plan", () => {
     const skills = [skill("scale-host", "low", true)];
     const { steps } = plan({ taskDescription: "x", cause: { ...cause, service: null }, skills, edges: [] });
     expect(steps[0]?.text).toContain("which service is to blame is not known");
+  });
+
+  describe("names what it rests on", () => {
+    const like = (id: string, done: string, helped: boolean) => ({
+      id,
+      signature: [],
+      cause,
+      action: { skill: done, target: "stock" },
+      helped,
+      weight: 0.5,
+      likeness: 1,
+    });
+    const skills = [skill("scale-host", "low", true), skill("restart-host", "high", false)];
+    const given = { taskDescription: "x", cause: { ...cause, confidence: 0.8 }, skills, edges: [] };
+    const order = (planned: ReturnType<typeof plan>) =>
+      planned.steps.map(({ action }) => action).filter((action) => action.endsWith("-host"));
+
+    it("in every step, with the others that were weighed", () => {
+      const cases = [like("inc_1", "restart-host", true), like("inc_2", "restart-host", true)];
+      const performance = [{ agent: "agent_0", skill: "restart-host", succeeded: 3, failed: 1 }];
+      const planned = plan({ ...given, cases, performance });
+      expect(planned.steps.every(({ grounds }) => grounds.length > 0)).toBe(true);
+      const restart = planned.steps.find(({ action }) => action === "restart-host");
+      expect(restart?.grounds.flatMap(({ refs }) => refs)).toEqual(["restart-host", "inc_1", "inc_2", "agent_0"]);
+      expect(planned.alternatives).toMatchObject([{ skill: "scale-host", refs: ["scale-host"] }]);
+    });
+
+    it("puts first what helped, and never takes up again what only failed before the rest", () => {
+      expect(order(plan(given))).toEqual(["scale-host", "restart-host"]);
+      const cases = [1, 2, 3].map((n) => like(`inc_${n}`, "scale-host", false));
+      expect(order(plan({ ...given, cases }))).toEqual(["restart-host", "scale-host"]);
+      // Of another cause it says nothing.
+      const others = cases.map((one) => ({ ...one, cause: { ...cause, service: "cart" } }));
+      expect(order(plan({ ...given, cases: others }))).toEqual(["scale-host", "restart-host"]);
+    });
+
+    it("knows a remedy that is meant for nothing from the cases in which it helped", () => {
+      const command = { name: "run-command", risk: "low" as const, canUndo: false, remedies: [] };
+      const planned = (cases: ReturnType<typeof like>[]) => plan({ ...given, skills: [command], cases });
+      expect(planned([like("inc_1", "run-command", true)]).steps.map(({ action }) => action)).toContain("run-command");
+      expect(planned([like("inc_1", "run-command", false)])).toMatchObject({
+        confidence: 0,
+        alternatives: [{ skill: "run-command", chance: null }],
+      });
+    });
+
+    // With each of them it must move, and never be more than the cause it is about.
+    it("is as sure as the cause, what helped and who does it allow", () => {
+      const sure = plan(given).confidence;
+      expect(sure).toBeGreaterThan(0);
+      expect(sure).toBeLessThanOrEqual(0.8);
+      expect(plan({ ...given, cause: { ...cause, confidence: 0.4 } }).confidence).toBeCloseTo(sure / 2);
+      const cases = [like("inc_1", "scale-host", true), like("inc_2", "scale-host", true)];
+      expect(plan({ ...given, cases }).confidence).toBeGreaterThan(sure);
+      const performance = skills.map(({ name }) => ({ agent: "a", skill: name, succeeded: 1, failed: 9 }));
+      expect(plan({ ...given, performance }).confidence).toBeLessThan(sure / 2);
+    });
+
+    it("and what it does not know", () => {
+      expect(plan({ ...given, cause }).missing).toEqual([
+        expect.stringContaining("How sure the cause is"),
+        expect.stringContaining("A like case in which scale-host, restart-host"),
+        expect.stringContaining("How agents do at scale-host, restart-host"),
+      ]);
+      expect(plan({ ...given, cause: undefined })).toMatchObject({ confidence: 0, missing: ["The cause."] });
+    });
   });
 });

@@ -1,7 +1,7 @@
 /** What cases and agents teach: what solves a problem, what agents can do, and what cases have in common. */
 import type { Case, CauseKind, cognitive, RecalledCase } from "#contracts/cognitive.ts";
 import type { OutputOf } from "#core/contract.ts";
-import { betaEstimate, wilson } from "./proportion.ts";
+import { betaEstimate, chanceOfAtLeast, wilson } from "./proportion.ts";
 
 type Procedures = (typeof cognitive)["procedures"];
 
@@ -19,6 +19,31 @@ export interface Problem {
   readonly cases: readonly RecalledCase[];
 }
 
+/** One thing that was done in a case of which it is known whether it helped. */
+export interface Try<C extends Case = Case> {
+  readonly of: C;
+  readonly skill: string;
+  readonly target: string;
+  readonly helped: boolean;
+}
+
+export function triesOf<C extends Case>(cases: readonly C[]): Try<C>[] {
+  return cases.flatMap((of) => [
+    ...(of.action === null || of.helped === null ? [] : [{ of, ...of.action, helped: of.helped }]),
+    ...(of.useless ?? []).map((action) => ({ of, ...action, helped: false })),
+  ]);
+}
+
+/** How often it helped, or did not: each counts by how like and how believed its case is; exactly alike and new, as one. */
+export function weightOf(tries: readonly Try<RecalledCase>[], helped: boolean): number {
+  return tries
+    .filter((one) => one.helped === helped)
+    .reduce((sum, { of: { likeness, weight } }) => sum + 2 * likeness * weight, 0);
+}
+
+/** The cases of some tries, each once. */
+export const casesOf = (tries: readonly Try[]): string[] => [...new Set(tries.map(({ of }) => of.id))].sort();
+
 /** Skills that solved problems like this one, each case counting by how like and how believed it is. */
 export function solve({
   problemStatement,
@@ -28,19 +53,12 @@ export function solve({
   cases,
 }: Problem): OutputOf<Procedures["solveProblem"]> {
   const riskOf = new Map(skills.map(({ name, risk }) => [name, risk]));
-  const groups = Map.groupBy(
-    cases.filter(({ action, helped }) => action !== null && helped !== null),
-    ({ action }) => JSON.stringify([action?.skill, action?.target]),
-  );
+  const groups = Map.groupBy(triesOf(cases), ({ skill, target }) => JSON.stringify([skill, target]));
   const solutions = [...groups]
-    .map(([key, group]) => {
+    .map(([key, tries]) => {
       const [skill, target] = JSON.parse(key) as [string, string];
-      const weigh = (wanted: boolean) =>
-        group
-          .filter(({ helped }) => helped === wanted)
-          .reduce((sum, { likeness, weight }) => sum + 2 * likeness * weight, 0);
-      const { mean, interval } = betaEstimate(weigh(true), weigh(false));
-      return { skill, target, chance: mean, interval, cases: group.map(({ id }) => id).sort() };
+      const { mean, interval } = betaEstimate(weightOf(tries, true), weightOf(tries, false));
+      return { skill, target, chance: mean, interval, cases: casesOf(tries) };
     })
     .filter(
       ({ skill, target }) =>
@@ -54,6 +72,7 @@ export function solve({
       best === undefined
         ? `No case that is given says what helps with "${problemStatement}" within the constraints.`
         : `${best.skill} of ${best.target}, which helped in cases like this with a chance of ${Math.round(100 * best.chance)} %.`,
+    confidence: best?.chance ?? 0,
     solutions,
     successMetrics: [...new Set(signature.map((name) => name.replace(/:(up|down)$/, "")))].sort(),
   };
@@ -80,6 +99,7 @@ export function assess(
     const succeeded = records.reduce((sum, one) => sum + one.succeeded, 0);
     const attempts = succeeded + records.reduce((sum, one) => sum + one.failed, 0);
     const interval = wilson(succeeded, attempts);
+    const agents = rankedAgents(records);
     const target = Object.hasOwn(targets, skill) ? (targets[skill] ?? null) : null;
     const verdict =
       attempts < LEAST_ATTEMPTS ? "too few" : target === null || succeeded / attempts >= target ? "met" : "not met";
@@ -90,7 +110,9 @@ export function assess(
       interval,
       target,
       verdict: verdict as "met" | "not met" | "too few",
-      bestAgent: bestOf(records),
+      confidence: sureOf(verdict, target, succeeded, attempts),
+      bestAgent: agents[0]?.agent ?? null,
+      agents,
     };
   });
   return {
@@ -105,24 +127,33 @@ export function assess(
 }
 
 /** By the lower bound, so that one lucky attempt does not win. */
-function bestOf(records: readonly AgentRecord[]): string | null {
-  const [best] = records
-    .map(({ agent, succeeded, failed }) => ({ agent, bound: wilson(succeeded, succeeded + failed)[0] }))
-    .sort((a, b) => b.bound - a.bound || (a.agent < b.agent ? -1 : 1));
-  return best?.agent ?? null;
+function rankedAgents(records: readonly AgentRecord[]) {
+  return records
+    .map(({ agent, succeeded, failed }) => {
+      const attempts = succeeded + failed;
+      return { agent, attempts, interval: wilson(succeeded, attempts) };
+    })
+    .sort((a, b) => b.interval[0] - a.interval[0] || (a.agent < b.agent ? -1 : 1));
+}
+
+function sureOf(verdict: string, target: number | null, succeeded: number, attempts: number): number {
+  if (verdict === "too few") return 0;
+  if (target === null) return 1;
+  const isMet = chanceOfAtLeast(target, succeeded, attempts - succeeded);
+  return verdict === "met" ? isMet : 1 - isMet;
 }
 
 /** Which action helped against which cause, how often, and where cases disagree. */
 export function synthesize(cases: readonly Case[], goal: string): OutputOf<Procedures["synthesizeMemory"]> {
-  const told = cases.filter((one) => one.cause !== null && one.action !== null && one.helped !== null);
-  const groups = Map.groupBy(told, ({ cause, action }) => JSON.stringify([cause?.kind, cause?.service, action?.skill]));
+  const told = triesOf(cases.filter(({ cause }) => cause !== null));
+  const groups = Map.groupBy(told, ({ of: { cause }, skill }) => JSON.stringify([cause?.kind, cause?.service, skill]));
   const patterns = [...groups]
     .map(([key, group]) => {
       const [kind, service, skill] = JSON.parse(key) as [CauseKind, string | null, string];
       const helped = group.filter((one) => one.helped === true).length;
       const failed = group.length - helped;
       const { mean, interval } = betaEstimate(helped, failed);
-      return { kind, service, skill, helped, failed, chance: mean, interval, cases: group.map(({ id }) => id).sort() };
+      return { kind, service, skill, helped, failed, chance: mean, interval, cases: casesOf(group) };
     })
     .sort((a, b) => b.cases.length - a.cases.length || b.chance - a.chance || (a.skill < b.skill ? -1 : 1));
   const conflicts = patterns

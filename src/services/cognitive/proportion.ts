@@ -24,3 +24,13 @@ export function wilson(successes: number, attempts: number): [number, number] {
   const half = (z * Math.sqrt((share * (1 - share)) / attempts + z ** 2 / (4 * attempts ** 2))) / shrink;
   return [Math.max(0, center - half), Math.min(1, center + half)];
 }
+
+/** How likely a share is at least `target` after what was seen, with nothing known before (normal approximation). */
+export function chanceOfAtLeast(target: number, successes: number, failures: number): number {
+  const a = successes + 1;
+  const b = failures + 1;
+  const mean = a / (a + b);
+  const deviation = Math.sqrt((a * b) / ((a + b) ** 2 * (a + b + 1)));
+  // The logistic function is within .01 of the normal distribution's (Bowling et al., JIEM 2, 2009).
+  return 1 / (1 + Math.exp((-1.702 * (mean - target)) / deviation));
+}

@@ -260,6 +260,7 @@ function toOption(skill: string, target: string, risk: Option["risk"], thought: 
     risk,
     helped: alike.filter(({ helped }) => helped === true).length,
     failed: alike.filter(({ helped }) => helped === false).length,
+    cases: alike.filter(({ helped }) => helped !== null).map(({ one }) => one.id),
   };
 }
 
