@@ -420,16 +420,17 @@ export const cognitive = defineContract("cognitive", {
     }),
     recordOutcome: procedure({
       summary:
-        "Tells whether a cause that was acted on was right: confidences are recalibrated by it. A repeated report changes nothing.",
+        "Tells whether a cause that was acted on was right: confidences are recalibrated by it. What was said last of it stands.",
       method: "PUT",
       path: "/outcomes/{actionId}",
       input: z.object({
+        /** The first that was an answer to the cause. */
         actionId: z.string().min(1).max(200),
-        /** With which it was decided, before recalibration. */
+        /** With which that was decided, before recalibration. */
         rawConfidence: z.number().min(0).max(1),
         wasRight: z.boolean(),
       }),
-      /** Whether it was the first report of this action. */
+      /** Whether that was not known. */
       output: z.object({ recorded: z.boolean() }),
     }),
     calibration: procedure({

@@ -74,12 +74,13 @@ it("notes what an action changed without undoing what became of it meanwhile", a
   expect(await store.get(ACTION.id)).toMatchObject({ state: "undone", measuredDeltaE: -1 });
 });
 
-// The first action had been of no use and the second one helped: that the first cause had been right was what was kept.
-it("judges each action by itself, and once", async () => {
-  const first = { actionId: "act_1", rawConfidence: 0.9, wasRight: false };
+// A cause that an action had helped against stayed right when a person said that nothing had been wrong.
+it("judges each cause by itself, and as was said last", async () => {
+  const first = { actionId: "act_1", rawConfidence: 0.9, wasRight: true };
   expect(await box.cognitive.recordOutcome(first)).toEqual({ recorded: true });
+  expect(await box.cognitive.recordOutcome(first)).toEqual({ recorded: false });
   await box.cognitive.recordOutcome({ actionId: "act_2", rawConfidence: 0.7, wasRight: true });
-  expect(await box.cognitive.recordOutcome({ ...first, wasRight: true })).toEqual({ recorded: false });
+  expect(await box.cognitive.recordOutcome({ ...first, wasRight: false })).toEqual({ recorded: true });
   const { bins } = await box.cognitive.calibration({});
   expect(bins.filter(({ predictions }) => predictions > 0)).toMatchObject([
     { meanConfidence: 0.7, rightShare: 1 },

@@ -82,6 +82,40 @@ describe("a fault at the bottom", () => {
   });
 });
 
+// The first action's failure counted against the cause, although the second one, for the same, was right.
+it("judges a cause by the end of its story, not by one remedy that did not help", async () => {
+  const second = { ...RULE, name: "otherwise", when: `${RULE.when} && tried.useless > 0`, skill: "safe" };
+  const box = await open({ policy: [RULE, second], incidents: { quietMs: 3_000 } });
+  const id = await fault(box);
+  await begun();
+  world.puppet.running[0]?.succeed();
+  await eventually(async () => expect((await box.coordinator.getIncident({ id })).actions).toHaveLength(2));
+  await begun();
+  expect((await box.cognitive.calibration({})).outcomes).toBe(0);
+  repair();
+  await until(box, id, "helped");
+  const judged = async () => (await box.cognitive.calibration({})).bins.filter(({ predictions }) => predictions > 0);
+  await eventually(async () => expect(await judged()).toMatchObject([{ predictions: 1, rightShare: 1 }]));
+  // A person knows better.
+  await box.coordinator.labelIncident({ id, label: "not-an-incident" });
+  await eventually(async () => expect(await judged()).toMatchObject([{ predictions: 1, rightShare: 0 }]));
+});
+
+it("judges a cause wrong when its incident is over and no remedy for it helped", async () => {
+  const box = await open();
+  const id = await fault(box);
+  await begun();
+  world.puppet.running[0]?.succeed();
+  await until(box, id, "useless");
+  const { crossings } = await box.coordinator.getIncident({ id });
+  for (const one of crossings)
+    await box.coordinator.reportCrossing({ id: one.id, crossing: one, clearedAtMs: Date.now() });
+  await eventually(async () => {
+    const { bins } = await box.cognitive.calibration({});
+    expect(bins.filter(({ predictions }) => predictions > 0)).toMatchObject([{ predictions: 1, rightShare: 0 }]);
+  });
+});
+
 // Every thought failed on the size of its evidence: the largest incidents were those that nobody was told the cause of.
 it("finds the cause of an incident that very much moves in", async () => {
   // Not by the first thought, which comes before the rest of it has moved.

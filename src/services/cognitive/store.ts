@@ -59,13 +59,18 @@ export type CognitiveStore = ReturnType<typeof createCognitiveStore>;
 export function createCognitiveStore(db: Database) {
   const q = createBuilder<Tables>(db.dialect);
   return {
-    /** Whether it is the first of this action; a later one changes nothing. */
+    /** Whether it says something new of this action; what was said last stands. */
     async put(actionId: string, { raw, wasRight }: Outcome, atMs: number): Promise<boolean> {
       const [result] = await db.write([
         q
           .insertInto("cognitive_outcomes")
           .values({ action_id: actionId, confidence: raw, was_right: Number(wasRight), at_ms: atMs })
-          .onConflict((c) => c.column("action_id").doNothing())
+          .onConflict((c) =>
+            c
+              .column("action_id")
+              .doUpdateSet({ was_right: Number(wasRight), at_ms: atMs })
+              .where("cognitive_outcomes.was_right", "!=", Number(wasRight)),
+          )
           .compile(),
         q
           .deleteFrom("cognitive_outcomes")

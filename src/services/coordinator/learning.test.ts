@@ -31,10 +31,10 @@ async function caseOf(actions: readonly ActionRecord[]): Promise<unknown> {
   const learning = createLearning({
     actions: { ofIncident: async () => actions } as never,
     incidents: {
-      get: async () => ({ label: null }),
+      get: async () => ({ id: "inc_1", state: "open", label: null }),
       diagnosis: async () => ({ diagnosis: { cause: CART, signature: ["cart/errors:up"] } }),
     } as never,
-    cognitive: {} as never,
+    cognitive: { recordOutcome: async () => ({ recorded: true }) } as never,
     energy: {} as never,
     state: { putCase: async (one: unknown) => void kept.push(one) } as never,
     write: async () => [],

@@ -1,6 +1,6 @@
 /**
- * What is learned from the outcome of an action: the case, the weight of the cases that spoke of it, whether the cause that
- * was acted on was right, and what the action changed in energy. Delivered by the outbox, so that each is told, and told at
+ * What is learned from the outcome of an action and the end of an incident: the case, the weight of the cases that spoke of
+ * the action, whether the causes that were acted on were right, and what the action changed in energy. Delivered by the outbox, so that each is told, and told at
  * least once.
  */
 import type { cognitive } from "#contracts/cognitive.ts";
@@ -10,7 +10,9 @@ import { WriteRefused } from "#runtime/storage/database.ts";
 import type { Client } from "#runtime/client/client.ts";
 import { type ActionRecord, wasTried } from "./action.ts";
 import type { ActionStore } from "./action-store.ts";
-import type { IncidentStore } from "./incident-store.ts";
+import { hasHelped, judgeCauses } from "./cause-verdicts.ts";
+import type { IncidentRecord } from "./incident.ts";
+import type { IncidentStore, StoredDiagnosis } from "./incident-store.ts";
 import type { OwnedWrite } from "./owned-write.ts";
 import { isSameCause } from "./policy/signals-of.ts";
 
@@ -36,12 +38,8 @@ export function createLearning(deps: LearningDeps) {
     async from(actionId: string): Promise<void> {
       const action = await deps.actions.get(actionId);
       if (action === undefined) return;
-      const helped = verdictOf(action);
+      const helped = hasHelped(action);
       if (helped !== null) {
-        const { rawConfidence } = action;
-        if (rawConfidence !== null) {
-          await deps.cognitive.recordOutcome({ actionId, rawConfidence, wasRight: helped }, BACKGROUND);
-        }
         for (const said of action.recalled) {
           await deps.state.weighCase.try(
             { id: said.id, reportId: actionId, misled: said.helped !== helped },
@@ -49,43 +47,53 @@ export function createLearning(deps: LearningDeps) {
           );
         }
       }
-      await rememberCase(action.incidentId);
+      await remember(action.incidentId);
       const settled = await deps.energy.settleEntry.try({ actionId }, BACKGROUND);
       if (settled.ok) await noteEnergy(action, settled.value.measuredDeltaE);
     },
 
-    remember: rememberCase,
+    remember,
   };
 
-  async function rememberCase(incidentId: string): Promise<void> {
+  /** What an incident teaches as it is now: whether its causes were right, and its case. */
+  async function remember(incidentId: string): Promise<void> {
     const [incident, thought, actions] = await Promise.all([
       deps.incidents.get(incidentId),
       deps.incidents.diagnosis(incidentId),
       deps.actions.ofIncident(incidentId),
     ]);
     if (incident === undefined || thought === undefined) return;
+    for (const verdict of judgeCauses(incident, actions)) await deps.cognitive.recordOutcome(verdict, BACKGROUND);
+    await putCase(incident, thought, actions);
+  }
+
+  async function putCase(
+    incident: IncidentRecord,
+    thought: StoredDiagnosis,
+    actions: readonly ActionRecord[],
+  ): Promise<void> {
     const tried = actions.filter(wasTried);
     // The one that helped is what the case is worth; else the last one that told something, else the last one.
     const told =
-      tried.find(({ state }) => state === "helped") ?? tried.findLast((one) => verdictOf(one) !== null) ?? tried.at(-1);
+      tried.find(({ state }) => state === "helped") ?? tried.findLast((one) => hasHelped(one) !== null) ?? tried.at(-1);
     // Of the cause that it was an answer to: what has been blamed since was not put to the test.
     const cause = told === undefined ? thought.diagnosis.cause : told.cause;
     const useless = tried.filter(
       (one) =>
         one !== told &&
-        verdictOf(one) === false &&
+        hasHelped(one) === false &&
         one.cause !== null &&
         cause !== null &&
         isSameCause(one.cause, cause),
     );
     await deps.state.putCase(
       {
-        id: incidentId,
+        id: incident.id,
         signature: thought.diagnosis.signature.slice(0, 1_000),
         cause:
           incident.label === "not-an-incident" || cause === null ? null : { service: cause.service, kind: cause.kind },
         action: told === undefined ? null : { skill: told.skill, target: told.target },
-        helped: told === undefined ? null : verdictOf(told),
+        helped: told === undefined ? null : hasHelped(told),
         useless: useless.slice(-MOST_USELESS).map(({ skill, target }) => ({ skill, target })),
       },
       BACKGROUND,
@@ -106,9 +114,4 @@ export function createLearning(deps: LearningDeps) {
       }
     }
   }
-}
-
-function verdictOf({ state, undoTaskId }: ActionRecord): boolean | null {
-  if (state === "helped") return true;
-  return state === "useless" || undoTaskId !== null ? false : null;
 }
