@@ -1,7 +1,7 @@
 /** Conditions in CEL over the signals: checked once when they are loaded, bounded in what they may cost. */
 import { type ASTNode, Environment } from "@marcbachmann/cel-js";
-import { serialize } from "@marcbachmann/cel-js/serialize";
 import { globPattern } from "../glob.ts";
+import { exclusion, normalOf } from "./contradiction.ts";
 import { stepsOf } from "./expression-cost.ts";
 import { SIGNALS, type Signals } from "./signals.ts";
 
@@ -80,13 +80,20 @@ export function compileCondition(text: string): Condition {
   const checked = parsed.check();
   if (!checked.valid) throw explained(checked.error);
   if (checked.type !== "bool") throw new Error(`it is a ${checked.type} where true or false is wanted`);
+  const excluding = exclusion(parsed.ast);
+  if (excluding !== undefined) {
+    const [first, second] = excluding;
+    throw new Error(
+      `\`${first}\` and \`${second}\` are never true together: leave one of them out, or write || between them`,
+    );
+  }
   if (usualSteps > MAX_STEPS) {
     throw new Error(
       `it may take ${usualSteps} steps where lists have ${USUAL_LENGTH} elements, and ${MAX_STEPS} are allowed: make it shorter, or two rules of it`,
     );
   }
   return {
-    normal: serialize(parsed.ast),
+    normal: normalOf(parsed.ast),
     usualSteps,
     holds(signals) {
       const steps = isUsual(signals)

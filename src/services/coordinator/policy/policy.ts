@@ -59,7 +59,11 @@ export function compilePolicy(
       return [];
     }
   });
-  problems.push(...contradictions(compiled), ...(skills === undefined ? [] : modeProblems(modes, skills)));
+  problems.push(
+    ...contradictions(compiled),
+    ...opposedModes(modes),
+    ...(skills === undefined ? [] : modeProblems(modes, skills)),
+  );
   const steps = compiled.reduce((sum, { condition }) => sum + condition.usualSteps, 0);
   if (steps > MAX_STEPS) {
     problems.push(
@@ -89,7 +93,7 @@ function contradictions(compiled: readonly CompiledRule[]): string[] {
       .find((other) => other.condition.normal === condition.normal && contradict(other.rule, rule));
     if (twin !== undefined) {
       problems.push(
-        `The rules "${twin.rule.name}" and "${rule.name}" have the same condition and do different things to "${rule.target}": keep one.`,
+        `The rules "${twin.rule.name}" and "${rule.name}" have the same condition and do different things to "${rule.target}": keep one, or add \`&& tried.useless > 0\` to the one that is for when the other did not help.`,
       );
     }
   }
@@ -100,6 +104,19 @@ function contradictions(compiled: readonly CompiledRule[]): string[] {
 function contradict(a: PolicyRule, b: PolicyRule): boolean {
   if (a.target === "" || a.target !== b.target) return false;
   return a.skill !== b.skill || JSON.stringify(a.params) !== JSON.stringify(b.params);
+}
+
+/** Of two modes for the same the first holds: whoever wrote the second believes something else. */
+function opposedModes(modes: readonly ModeRule[]): string[] {
+  return modes.flatMap(({ skill, target, mode }, i) => {
+    const before = modes.slice(0, i).findIndex((one) => one.skill === skill && one.target === target);
+    const first = modes[before]?.mode ?? mode;
+    return first === mode
+      ? []
+      : [
+          `The modes ${before + 1} and ${i + 1} are both of ${skill} of ${target}, and say ${first} and ${mode}: the second would never hold. Keep one.`,
+        ];
+  });
 }
 
 function policyOf(rules: readonly CompiledRule[], modes: readonly ModeRule[]): Policy {
