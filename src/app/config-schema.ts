@@ -78,7 +78,7 @@ const HOST_VARIABLES = {
 
 /** Live configuration by service, as the services themselves declare it. */
 const SERVICE_SCHEMAS: Readonly<Record<string, z.ZodObject>> = {
-  coordinator: CoordinatorConfig.strict(),
+  coordinator: CoordinatorConfig.omit({ refused: true }).strict(),
   organism: OrganismConfig.strict(),
   telemetry: TelemetryConfig.strict(),
 };
@@ -230,7 +230,7 @@ function serviceProblems(services: Readonly<Record<string, unknown>>): string[] 
 
 /** A policy that cannot be used is found before anything starts, and a live change of it changes nothing. */
 function policyProblems(settings: unknown): readonly string[] {
-  const { policy, modes } = settings as z.output<typeof CoordinatorConfig>;
+  const { policy, modes } = settings as Pick<z.output<typeof CoordinatorConfig>, "policy" | "modes">;
   const compiled = compilePolicy(policy, modes);
   return "problems" in compiled ? compiled.problems : [];
 }

@@ -1,6 +1,7 @@
 /** Follows the configuration file while the organism runs. */
 import { watch } from "node:fs";
 import { basename, dirname } from "node:path";
+import type { Refusal } from "#contracts/policy.ts";
 import type { Logger } from "#runtime/telemetry/logger.ts";
 import { type Config, ConfigError, loadConfig } from "./config.ts";
 
@@ -9,6 +10,8 @@ export interface ConfigWatchOptions {
   readonly log: Logger;
   /** Makes a changed configuration take effect. */
   apply(next: Config, previous: Config): Promise<void>;
+  /** Told of a file that cannot be used and changes nothing, with what stands; of undefined once it can be again. */
+  refused(refusal: Refusal | undefined, applied: Config): void;
   /** Told what a person at the terminal should know. */
   onNotice(notice: string): void;
 }
@@ -20,20 +23,30 @@ const GATHER_MS = 100;
  * Calls `apply` for every valid change since `initial` was read; an invalid file changes nothing and is told. Returns
  * how to stop.
  */
-export function watchConfig({ initial, log, apply, onNotice }: ConfigWatchOptions): () => void {
+export function watchConfig({ initial, log, apply, refused, onNotice }: ConfigWatchOptions): () => void {
   const { home } = initial;
   let applied = initial;
+  let isRefused = false;
   let pending: NodeJS.Timeout | undefined;
   let last: Promise<void> = Promise.resolve();
   const look = async () => {
     try {
       const next = await loadConfig(home);
-      if (JSON.stringify(next) === JSON.stringify(applied)) return;
+      if (JSON.stringify(next) === JSON.stringify(applied)) {
+        if (isRefused) refused(undefined, applied);
+        isRefused = false;
+        return;
+      }
+      isRefused = false;
       await apply(next, applied);
       applied = next;
       log.info({ file: home.configFile }, "the configuration file was applied");
       onNotice(`${home.configFile} was applied.`);
     } catch (error) {
+      if (error instanceof ConfigError) {
+        isRefused = true;
+        refused({ atMs: Date.now(), source: home.configFile, problems: [...error.problems] }, applied);
+      }
       log.error({ err: error }, "the configuration file was not applied; the last good one stands");
       const why = error instanceof ConfigError ? error.problems.join(" ") : (error as Error).message;
       onNotice(`${home.configFile} was not applied, the last good one stands: ${why}`);

@@ -1,5 +1,6 @@
 /** How the configuration becomes what the engine follows. */
 import { canonicalJson } from "#core/canonical-json.ts";
+import type { Refusal } from "#contracts/policy.ts";
 import type { DesiredState } from "#runtime/engine/desired-state.ts";
 import { type HostSpec, isOwnHost } from "#runtime/engine/host-spec.ts";
 import type { Config } from "./config.ts";
@@ -30,11 +31,15 @@ function codeOf({ version, package: folder, entry }: HostSpec) {
   return { version, package: folder, entry };
 }
 
-/** Live configuration as hosts get it; the gateway's is part of the settings. */
-export function toServiceConfig(config: Config, startedAtMs: number): Record<string, unknown> {
-  const { gateway, telemetry } = config.services;
+/**
+ * Live configuration as hosts get it; the gateway's is part of the settings.
+ * @param refused a newer one that was read and cannot be used: the coordinator tells whoever asks for the policy
+ */
+export function toServiceConfig(config: Config, startedAtMs: number, refused?: Refusal): Record<string, unknown> {
+  const { coordinator, gateway, telemetry } = config.services;
   return {
     ...config.services,
+    ...(refused === undefined ? {} : { coordinator: { ...coordinator, refused } }),
     gateway: { ...gateway, allowedHosts: config.allowedHosts },
     telemetry: { version: SEEDCORE_VERSION, startedAtMs, ...telemetry },
   };

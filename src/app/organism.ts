@@ -133,6 +133,7 @@ export async function runOrganism(options: OrganismOptions): Promise<void> {
     initial: config,
     log,
     onNotice: options.onNotice,
+    refused: (refusal, applied) => engine.configure(toServiceConfig(applied, STARTED_AT_MS, refusal)),
     async apply(next, previous) {
       if (next.bindAddress !== previous.bindAddress) options.onNotice("bindAddress takes effect at the next start.");
       engine.configure(toServiceConfig(next, STARTED_AT_MS));

@@ -4,7 +4,7 @@ import { defineContract, procedure } from "#core/contract.ts";
 import { Action, ActionState, Mode } from "./action.ts";
 import { Change, Incident, IncidentDetail, IncidentState } from "./incident.ts";
 import { Crossing } from "./ml.ts";
-import { Maintenance, ModeRule, PolicyRule, Silence } from "./policy.ts";
+import { Maintenance, ModeRule, PolicyRule, Refusal, Silence } from "./policy.ts";
 import { Task, TaskState, TaskSubmission } from "./task.ts";
 
 const UNKNOWN_TASK = z.object({ id: z.string() });
@@ -209,8 +209,10 @@ export const coordinator = defineContract("coordinator", {
       output: z.object({
         rules: z.array(PolicyRule),
         modes: z.array(ModeRule),
-        /** What is wrong with a configuration that came later and was refused, and rules whose skill does not exist. */
+        /** Rules and modes that fit no skill: they are passed over. */
         problems: z.array(z.string()),
+        /** The newest configuration, when it was refused; null once a good one is read. */
+        refused: Refusal.nullable().default(null),
       }),
     }),
     testPolicy: procedure({

@@ -37,6 +37,16 @@ export const PolicyRule = z.strictObject({
 });
 export type PolicyRule = z.output<typeof PolicyRule>;
 
+/** A configuration that was read, cannot be used, and therefore changed nothing. */
+export const Refusal = z.object({
+  atMs: z.number(),
+  /** The file, or by which way it came. */
+  source: z.string(),
+  /** Why, a sentence each. */
+  problems: z.array(z.string()),
+});
+export type Refusal = z.output<typeof Refusal>;
+
 /** Which mode holds for which skills and targets, as patterns with `*`; the first that fits counts. */
 export const ModeRule = z.strictObject({
   skill: z.string().default("*"),

@@ -162,13 +162,31 @@ it("policy shows what is in force: a good one takes effect while it runs, a bad 
     const coordinator = { ...SETTINGS.services.coordinator, policy: [...policy, rule] };
     writeFileSync(file, JSON.stringify({ services: { ...SETTINGS.services, coordinator } }));
   };
+  const refusal = async () =>
+    (JSON.parse(await read("policy", "--json")) as { refused: { source: string; problems: string[] } | null }).refused;
   const { pid } = organism.runFile();
+  expect(await refusal()).toBeNull();
   apply({ name: "misspelt", when: "cause.knid == 'memory'", skill: "notify" });
   await expect.poll(() => read("logs"), { timeout: 30_000 }).toContain("knid");
-  expect(await read("policy")).toMatch(/^1\. ask: run-command of carts\n/);
-  expect(await read("policy")).not.toContain("misspelt");
+  await expect.poll(refusal, { timeout: 30_000 }).toMatchObject({
+    source: file,
+    problems: [expect.stringContaining('Rule "misspelt"')],
+  });
+  expect(await read("policy")).toMatch(/^Refused .*care\.json.*\n.*knid.*\n1\. ask: run-command of carts\n/);
+  // What starts meanwhile knows it, too.
+  const coreReplicas = async () => {
+    const { hosts } = JSON.parse(await read("status", "--json")) as {
+      hosts: { name: string; replicas: { id: string }[] }[];
+    };
+    return hosts.find(({ name }) => name === "core")?.replicas.map(({ id }) => id) ?? [];
+  };
+  const [former = ""] = await coreReplicas();
+  await call("telemetry.restartHost", { host: "core" });
+  await expect.poll(coreReplicas, { timeout: 30_000 }).not.toContain(former);
+  expect(await refusal()).toMatchObject({ source: file });
   apply({ name: "tell", when: "false", skill: "notify", params: { message: "m" } });
   await expect.poll(() => read("policy"), { timeout: 30_000 }).toMatch(/^4\. tell: notify\n {3}when false$/m);
+  expect(await refusal()).toBeNull();
   expect(organism.runFile().pid).toBe(pid);
 });
 

@@ -1,6 +1,6 @@
 /** The coordinator's live configuration. */
 import { z } from "zod";
-import { ModeRule, PolicyRule } from "#contracts/policy.ts";
+import { ModeRule, PolicyRule, Refusal } from "#contracts/policy.ts";
 
 export const CoordinatorConfig = z.object({
   tasks: z
@@ -93,6 +93,8 @@ export const CoordinatorConfig = z.object({
       params: { channel: "log", message: "{incident.severity} incident {incident.id}: {incident.title}" },
     },
   ]),
+  /** A newer configuration that was refused before it came here: told to whoever asks. No file may say it. */
+  refused: Refusal.nullable().default(null),
   /** How far skills may go, by skill and target. Where none fits: act without a risk, propose with one. */
   modes: z.array(ModeRule).default([]),
 });

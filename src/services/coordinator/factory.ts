@@ -45,7 +45,7 @@ const UNROUTED = { timeoutMs: 30_000, idempotent: false } as const;
 
 export const create: ServiceFactory = async (context) => {
   const { clock, ids, random, log } = context;
-  const settings = createSettings(context.config, log);
+  const settings = createSettings(context.config, log, clock);
   const config = () => settings.current();
   const database = await context.database("seedcore", [coordinatorSchema, shardsSchema, outboxSchema]);
   const builder = createBuilder<Tables>(database.dialect);

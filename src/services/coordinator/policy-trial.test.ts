@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import type { RecalledCase } from "#contracts/cognitive.ts";
 import { ServiceError } from "#core/service-error.ts";
+import { createFakeClock } from "#testing/fake-clock.ts";
 import { createMemoryLogger } from "#testing/memory-logger.ts";
 import { createPolicyTrial, type PolicyTrial } from "./policy-trial.ts";
 import { createSettings } from "./settings.ts";
@@ -13,7 +14,7 @@ function trial(recallCases: () => Promise<{ cases: RecalledCase[] }>): PolicyTri
   const incident = { id: "inc_1", title: "", series: [], openedAtMs: 0, lastEventMs: 0, updatedAtMs: 0 };
   const diagnosis = { cause: CAUSE, signature: ["stock/latency:up"] };
   return createPolicyTrial({
-    settings: createSettings({}, createMemoryLogger()),
+    settings: createSettings({}, createMemoryLogger(), createFakeClock()),
     incidents: {
       list: async () => ({ incidents: [incident] }),
       diagnosis: async () => ({ diagnosis, sinceMs: 0, recalled: ["inc_0"], about: {} }),

@@ -193,7 +193,7 @@ export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordi
           skills.size === 0
             ? []
             : [...policy.flatMap((rule) => skillProblem(rule, skills) ?? []), ...modeProblems(modes, skills)];
-        return { rules: policy, modes, problems: [...settings.problems(), ...misfits] };
+        return { rules: policy, modes, problems: misfits, refused: settings.refusal() };
       },
 
       async testPolicy(input) {

@@ -6,6 +6,7 @@ import type { Connection } from "../../connect.ts";
 import { CliError, usageError } from "../cli-error.ts";
 import type { CommandContext, Invocation } from "../context.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
+import { formatTime } from "../format.ts";
 import { toDuration } from "../options.ts";
 
 export interface PolicyInvocation extends Invocation {
@@ -28,6 +29,11 @@ async function show(context: CommandContext): Promise<ExitCode> {
   const { output } = context;
   const policy = await (await context.connect()).getServiceClient("coordinator").policy({});
   output.data(policy);
+  const { refused } = policy;
+  if (refused !== null) {
+    const what = `Refused at ${formatTime(refused.atMs)}: ${refused.source}. What stands below is the last good one.`;
+    for (const line of [what, ...refused.problems]) output.line(output.style("red", line));
+  }
   for (const problem of policy.problems) output.line(output.style("red", `Problem: ${problem}`));
   for (const [i, { name, when, ...rule }] of policy.rules.entries()) {
     output.line(`${i + 1}. ${output.style("bold", name)}: ${skillName(rule)}`);
