@@ -58,6 +58,32 @@ describe("a proposal", () => {
   });
 });
 
+// Nobody heard of it, and it was never made again, though the fault burned on.
+it("a proposal that nobody decides on is made once more, and whoever the policy names is told", async () => {
+  const call = { name: "call", when: "asked.expired > 0", skill: "safe" };
+  const skills = [
+    { ...SKILL, name: "once" },
+    { ...SKILL, name: "safe", risk: "none" as const, idempotent: true },
+  ];
+  const organismService = {
+    ...world.puppet.service,
+    handlers: { ...world.puppet.service.handlers, skills: async () => ({ skills }) },
+  };
+  const box = await open({ policy: [RULE, call], modes: [], approvals: { expireMs: 1_000 } }, { organismService });
+  const id = await fault(box);
+  const ofRule = async (rule: string) =>
+    (await box.coordinator.getIncident({ id })).actions.filter((one) => one.rule === rule).map(({ state }) => state);
+  await eventually(async () => expect(await ofRule("repair")).toEqual(["expired", "expired"]));
+  await begun();
+  expect(await ofRule("call")).toEqual(["acting"]);
+  const { story } = await box.coordinator.getIncident({ id });
+  expect(story.filter(({ kind }) => kind === "expired")).toHaveLength(2);
+  // It has been thought about since: it is not asked for a third time.
+  const before = world.looks;
+  await eventually(() => expect(world.looks).toBeGreaterThan(before + 1));
+  expect(await ofRule("repair")).toHaveLength(2);
+});
+
 describe("what keeps it from acting", () => {
   it("is a mode, and maintenance: what would have been done is written down", async () => {
     const watching = await open({ modes: [{ mode: "observe" }] });

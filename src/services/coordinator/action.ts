@@ -48,6 +48,11 @@ export function wasTried({ risk, begunAtMs, state }: Pick<ActionRecord, "risk" |
   return risk !== "none" && typeof begunAtMs === "number" && state !== "acting";
 }
 
+/** Whether nobody decided on it in time; what expires with its incident does so before. */
+export function hasLapsed({ state, expiresAtMs, endedAtMs }: ActionRecord): boolean {
+  return state === "expired" && expiresAtMs !== null && endedAtMs !== null && endedAtMs >= expiresAtMs;
+}
+
 /** Whatever shows the same so long after it helped has come back. */
 const ANSWER_MS = 60_000;
 

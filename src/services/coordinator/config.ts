@@ -77,7 +77,7 @@ export const CoordinatorConfig = z.object({
     },
     {
       name: "escalate",
-      when: "tried.useless > 0 && !incident.isAcknowledged",
+      when: "(tried.useless > 0 || asked.expired > 0) && !incident.isAcknowledged",
       skill: "notify",
       target: "",
       params: {

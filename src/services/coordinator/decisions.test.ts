@@ -147,6 +147,26 @@ it.each<[string, ActionRecord["state"], IncidentRecord["cause"], boolean, number
   expect(action !== undefined).toBe(isFollowedAgain);
 });
 
+// A fault in the night was proposed once, expired, and burned on until somebody looked by chance.
+it("asks a second time for what nobody decided on in time, and says that it is the last", async () => {
+  const lapsed = {
+    rule: "restart",
+    risk: "high",
+    state: "expired",
+    cause: CAUSE,
+    expiresAtMs: NOW - 1,
+    endedAtMs: NOW,
+  } as ActionRecord;
+  const first = (await decided("propose", {})).action;
+  expect(first?.reason).toBe("A person must approve it.");
+  const second = (await decided("propose", { own: [lapsed], cause: CAUSE })).action;
+  expect(second).toMatchObject({ state: "proposed", reason: expect.stringContaining("last time") });
+  expect((await decided("propose", { own: [lapsed, lapsed], cause: CAUSE })).action).toBeUndefined();
+  // What somebody said no to is not asked for again.
+  const rejected = { ...lapsed, state: "rejected" } as ActionRecord;
+  expect((await decided("propose", { own: [lapsed, rejected], cause: CAUSE })).action).toBeUndefined();
+});
+
 it("weighs an action by like cases of the same against the same cause", async () => {
   expect(await weighed([CASE, { ...CASE, id: "b", helped: true }])).toMatchObject({ helped: 1, failed: 1 });
   const other = { ...CASE, action: { skill: "scale-host", target: "stock" }, helped: true };

@@ -8,7 +8,7 @@ import type { Skill } from "#contracts/organism.ts";
 import { skillName } from "#contracts/action-text.ts";
 import type { Clock } from "#core/clock.ts";
 import type { CompiledQuery } from "kysely";
-import { type ActionRecord, isAnswer, isUnderWay } from "./action.ts";
+import { type ActionRecord, hasLapsed, isAnswer, isUnderWay } from "./action.ts";
 import type { Actions, NewAction, Step } from "./actions.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import type { Conclusion } from "./deliberation.ts";
@@ -57,6 +57,8 @@ export interface Decisions {
 }
 
 const MOST_CHECKED = 5;
+/** Of one rule about one incident, as long as nobody answers. */
+const MOST_PROPOSALS = 2;
 const NOBODY_TO_ASK = "The organism cannot be asked how it is done.";
 
 export function createDecisions(deps: DecisionsDeps): Decisions {
@@ -82,7 +84,8 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
       maintenanceOf: (target) => maintenanceOf(actions.maintenances(), target, nowMs),
       nowMs,
     });
-    const followed = new Set(own.filter((one) => isFollowed(one, incident.cause, nowMs)).map(({ rule }) => rule));
+    const isDone = (one: ActionRecord) => isFollowed(one, incident.cause, nowMs) && !isAskedAgain(one, own);
+    const followed = new Set(own.filter(isDone).map(({ rule }) => rule));
     const entries: StoryEntry[] = [];
     for (;;) {
       const choice = deps.policy().decide(signals, {
@@ -188,7 +191,11 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
     }
     if (mode === "propose") {
       const expiresAtMs = nowMs + deps.config().approvals.expireMs;
-      return { ...action, state: "proposed", expiresAtMs, reason: "A person must approve it." };
+      const isRepeated = actions
+        .ofIncident(action.incidentId)
+        .some((one) => one.rule === action.rule && hasLapsed(one));
+      const again = isRepeated ? " Nobody decided in time before; it is asked for the last time." : "";
+      return { ...action, state: "proposed", expiresAtMs, reason: `A person must approve it.${again}` };
     }
     const reason = await deps.heldBack(asked);
     return reason === undefined ? action : { ...action, state: "held", reason };
@@ -226,6 +233,12 @@ function isFollowed(action: ActionRecord, cause: Incident["cause"], nowMs: numbe
   const { state, cause: before } = action;
   if (state !== "helped" || before === null || cause === null || cause.kind === "unknown") return state !== "held";
   return isSameCause(before, cause) && isAnswer(action, nowMs);
+}
+
+/** A proposal that nobody decided on in time is made once more. */
+function isAskedAgain(action: ActionRecord, own: readonly ActionRecord[]): boolean {
+  if (!hasLapsed(action)) return false;
+  return own.filter((one) => one.rule === action.rule && hasLapsed(one)).length < MOST_PROPOSALS;
 }
 
 const NOTHING = { statements: [], stored: () => {} };

@@ -3,7 +3,7 @@ import type { Case, Diagnosis, Evidence, Hypothesis, RecalledCase } from "#contr
 import type { Maintenance } from "#contracts/policy.ts";
 import type { Crossing } from "#contracts/ml.ts";
 import { signatureOf } from "#contracts/signature.ts";
-import { type ActionRecord, wasTried } from "../action.ts";
+import { type ActionRecord, hasLapsed, wasTried } from "../action.ts";
 import { type IncidentRecord, seriesKey } from "../incident.ts";
 import type { Signals } from "./signals.ts";
 
@@ -91,6 +91,10 @@ export function toSignals(known: Known): Signals {
       count: tried.length,
       useless: tried.filter(({ state }) => USELESS.has(state)).length,
       skills: tried.map(({ skill }) => skill),
+    },
+    asked: {
+      waiting: actions.filter(({ state }) => state === "proposed").length,
+      expired: actions.filter(hasLapsed).length,
     },
     system: {
       openIncidents: system.openIncidents,

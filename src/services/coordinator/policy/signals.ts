@@ -42,6 +42,10 @@ export const SIGNALS = {
     useless: { type: "double", meaning: "Of those, how many did not help, failed, or ended nobody knows how" },
     skills: { type: "list<string>", meaning: "Their skills" },
   },
+  asked: {
+    waiting: { type: "double", meaning: "Proposals about this incident that wait for a person" },
+    expired: { type: "double", meaning: "Proposals about it that nobody decided on in time" },
+  },
   system: {
     openIncidents: { type: "double", meaning: "Incidents that are open" },
     energy: { type: "double", meaning: "The energy of the organism" },
