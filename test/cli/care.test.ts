@@ -105,6 +105,20 @@ it("maintenance keeps everything from being done to a target until it ends", asy
   expect(await seedcore("maintenance", "begin")).toMatchObject({ code: 2, stdout: "" });
 });
 
+it("a task plans for an incident, and fails at once for one that there is not", async () => {
+  const submit = (incident: string) =>
+    seedcore("task", "submit", "plan", "--params", JSON.stringify({ incident }), "--wait", "--json");
+  const { stdout } = await submit((await move("shelf")) ?? "");
+  expect(JSON.parse(stdout)).toMatchObject({
+    state: "succeeded",
+    organ: "cognitive_organ_1",
+    result: { confidence: 0, steps: [{ action: "check" }, { action: "tell" }], missing: ["The cause."] },
+  });
+  const none = await submit("inc_none");
+  expect(none.code).toBe(1);
+  expect(JSON.parse(none.stdout)).toMatchObject({ state: "failed", attempts: 1 });
+});
+
 it("approve lists what waits, does it or not, and only for whoever may approve", async () => {
   const incident = await move("carts");
   const listed = await read("approve");

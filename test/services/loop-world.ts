@@ -123,7 +123,8 @@ export async function open(coordinator: object = {}, options: Partial<BoxOptions
   const box = await openBox({
     place,
     coordinator: config,
-    organismService: world.puppet.service,
+    // With settings of its own it is the real one.
+    ...(options.organism === undefined ? { organismService: world.puppet.service } : {}),
     more: watchers(),
     ...options,
   });

@@ -116,6 +116,34 @@ it("judges a cause wrong when its incident is over and no remedy for it helped",
   });
 });
 
+// Its agents had no skill at all: the organ that reasons was never given anything to do.
+it("plans for an incident as a task of the cognitive organ, from its cause, calls and skills", async () => {
+  const rule = { name: "plan", when: "cause.isKnown", skill: "plan", params: { incident: "{incident.id}" } };
+  const box = await open({ policy: [rule] }, { organism: {} });
+  const id = await fault(box);
+  await eventually(async () =>
+    expect((await box.coordinator.getIncident({ id })).diagnosis?.cause).toMatchObject({ service: "stock" }),
+  );
+  const { id: taskId } = await box.coordinator.submitTask({ type: "plan", params: { incident: id } });
+  const task = await eventually(async () => {
+    const found = await box.coordinator.getTask({ id: taskId });
+    expect(found.state).toBe("succeeded");
+    return found;
+  });
+  expect(task).toMatchObject({ organ: "cognitive_organ_1", agent: expect.stringContaining("cognitive_organ_1") });
+  const { steps, confidence } = task.result as { steps: { action: string; target: string }[]; confidence: number };
+  expect(steps.map(({ action, target }) => `${action} ${target}`)).toEqual(
+    expect.arrayContaining(["wait front", "restart-host stock", "scale-host stock"]),
+  );
+  expect(confidence).toBeGreaterThan(0);
+  // Whoever is asked about the incident has it in its story, where the policy says so.
+  await until(box, id, "done");
+  const { story } = await box.coordinator.getIncident({ id });
+  expect(story.filter(({ text }) => /sure to help: 1\. .*restart-host of stock/.test(text))).toHaveLength(1);
+  const organs = (await box.organism.organs({})).organs.filter(({ skills }) => skills.length === 0);
+  expect(organs).toEqual([]);
+});
+
 // Every thought failed on the size of its evidence: the largest incidents were those that nobody was told the cause of.
 it("finds the cause of an incident that very much moves in", async () => {
   // Not by the first thought, which comes before the rest of it has moved.

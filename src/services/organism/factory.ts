@@ -1,5 +1,7 @@
+import { cognitive } from "#contracts/cognitive.ts";
 import { coordinator } from "#contracts/coordinator.ts";
 import { state } from "#contracts/state.ts";
+import { telemetry } from "#contracts/telemetry.ts";
 import type { ServiceFactory } from "#runtime/host/service-context.ts";
 import { OrganismConfig } from "./config.ts";
 import { createFence } from "./fence.ts";
@@ -8,9 +10,11 @@ import { type AgentOutcome, createOutcomeRecorder } from "./outcome-recorder.ts"
 import { createRoster } from "./roster.ts";
 import { createRuleCache } from "./rule-cache.ts";
 import { organismService } from "./service.ts";
+import type { Skill } from "./skill.ts";
 import { callHttp } from "./skills/call-http.ts";
 import { noop } from "./skills/noop.ts";
 import { notify } from "./skills/notify.ts";
+import { plan } from "./skills/plan.ts";
 import { runCommand } from "./skills/run-command.ts";
 import { rollBackHost } from "./skills/roll-back-host.ts";
 import { restartHost } from "./skills/restart-host.ts";
@@ -67,14 +71,21 @@ export const create: ServiceFactory = async (context) => {
       return settings.current.allowLoopback;
     },
   };
-  const skills = [
+  const thinking = {
+    cognitive: context.client(cognitive),
+    coordinator: context.client(coordinator),
+    state: stateClient,
+    telemetry: context.client(telemetry),
+  };
+  const skills: readonly Skill[] = [
     noop,
     notify(rules, () => settings.current.secrets),
     callHttp(rules),
+    plan(thinking, () => skills),
     restartHost(platform),
     rollBackHost(platform),
     runCommand(() => settings.current.commands),
-    silence(context.client(coordinator)),
+    silence(thinking.coordinator),
     scaleHost(platform),
   ];
 
