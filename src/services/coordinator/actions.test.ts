@@ -53,7 +53,11 @@ const decided: NewAction = {
 
 /** Actions over a database that keeps nothing, of incidents that are over, with a series that stays bad. */
 function open() {
-  const clock = createFakeClock();
+  const fake = createFakeClock();
+  /** As on a machine: the monotonic clock counts in fractions, and not in step with the wall clock. */
+  let driftMs = 0;
+  const clock = { ...fake, monotonic: () => fake.monotonic() + driftMs };
+  const drift = (ms: number) => void (driftMs += ms);
   const ids = createCountingIds();
   const log = createMemoryLogger();
   const q = createBuilder<Tables>("sqlite");
@@ -100,7 +104,7 @@ function open() {
     return id;
   };
   const stateOf = (id: string) => actions.recent().find((one) => one.id === id)?.state;
-  return { clock, actions, take, done, stateOf };
+  return { clock, drift, actions, take, done, stateOf };
 }
 
 describe("a wall clock that jumps", () => {
@@ -124,6 +128,15 @@ describe("a wall clock that jumps", () => {
     expect(stateOf(id)).toBe("proposed");
     await clock.advance(3_000);
     expect(stateOf(id)).toBe("expired");
+  });
+
+  // PostgreSQL refused the fraction: the proposal was open until the wall clock happened to be ahead.
+  it("leaves whole milliseconds, whatever the monotonic clock counts in", async () => {
+    const { clock, drift, actions, take } = open();
+    await take({ state: "proposed", expiresAtMs: clock.now() + 5_000 });
+    drift(0.37);
+    await clock.advance(6_000);
+    expect(actions.recent()).toMatchObject([{ state: "expired", endedAtMs: clock.now() - 1_000 }]);
   });
 
   // The monotonic clock stands still meanwhile: whoever opens the lid must not start what was meant for yesterday.

@@ -89,8 +89,11 @@ export function createActions(deps: ActionsDeps) {
   /** Wall time as it would be now had it not jumped since the action came into its state. */
   const steadyNow = (id: string) => clock.monotonic() + (offsetsMs.get(id) ?? offsetMs());
 
-  /** Late by either clock is late: one may have been set back, the other stood still while the machine slept. */
-  const latestNow = (id: string) => Math.max(clock.now(), steadyNow(id));
+  /**
+   * Late by either clock is late: one may have been set back, the other stood still while the machine slept. In whole
+   * milliseconds, since it is stored.
+   */
+  const latestNow = (id: string) => Math.max(clock.now(), Math.floor(steadyNow(id)));
 
   function keep(action: ActionRecord): void {
     if (known.get(action.id)?.state !== action.state) offsetsMs.set(action.id, offsetMs());
