@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { createClient, type Transport } from "@connectrpc/connect";
 import type { Clock } from "#core/clock.ts";
-import { ServiceError } from "#core/service-error.ts";
+import { isServiceError, ServiceError } from "#core/service-error.ts";
 import { type CallScope, openCallScope } from "../../client/call-scope.ts";
 import {
   type DataRequest,
@@ -146,15 +146,15 @@ export function openDatapath(options: DatapathOptions): Datapath {
         entry.sent = true;
       });
       scope = openCallScope(clock, what, time.deadlineAtMs, [time.signal]);
+      const { signal } = scope;
       const giveUp = () => {
         takeBack();
-        const { code } = scope?.signal.reason as ServiceError;
-        if (entry.sent && code === "DEADLINE") void checkSilence();
-        entry.fail(asSeenBy(entry.sent, scope?.signal.reason));
+        if (entry.sent && isServiceError(signal.reason) && signal.reason.code === "DEADLINE") void checkSilence();
+        entry.fail(asSeenBy(entry.sent, signal.reason));
         if (entry.sent && onLate !== undefined) pending.set(id, abandoned(take, onLate));
       };
-      if (scope.signal.aborted) giveUp();
-      else scope.signal.addEventListener("abort", giveUp, { once: true });
+      if (signal.aborted) giveUp();
+      else signal.addEventListener("abort", giveUp, { once: true });
     });
   }
 
