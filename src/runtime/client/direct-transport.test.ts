@@ -7,6 +7,7 @@ import { ServiceError, toProblem } from "#core/service-error.ts";
 import { createFakeClock } from "#testing/fake-clock.ts";
 import { createFakeTopology, fakeReplica } from "#testing/fake-topology.ts";
 import { type Call, runInCall } from "../call.ts";
+import type { Replica } from "../topology.ts";
 import type { Client } from "./client.ts";
 import { createClient } from "./create-client.ts";
 import { createDirectTransport } from "./direct-transport.ts";
@@ -334,25 +335,52 @@ describe("a replica that stays silent beside one that answers", () => {
   const hour = 3_600_000;
   const silence: Answer = () => {};
 
+  function timed(...replicas: readonly Replica[]) {
+    const clock = createFakeClock();
+    const transport = createDirectTransport({ topology: createFakeTopology(replicas), token: () => "secret", clock });
+    cleanups.push(() => transport.close());
+    return { client: createClient(counter, { transport, clock }), clock };
+  }
+
+  /** Two, of which the one that happens to be asked first answers as `first` says. */
+  async function two(first: Answer, other = ok("the other")) {
+    const asked: Record<"first" | "other", IncomingMessage[]> = { first: [], other: [] };
+    let firstId: string | undefined;
+    const answerOf =
+      (id: string): Answer =>
+      (request, response) => {
+        firstId ??= id;
+        asked[id === firstId ? "first" : "other"].push(request);
+        if (id === firstId) first(request, response);
+        else other(request, response);
+      };
+    const both = await Promise.all(["a", "b"].map((id) => replica(id, answerOf(id))));
+    const { client, clock } = timed(...both.map((one) => one.replica));
+    return { client, clock, asked };
+  }
+
   test("an idempotent call is asked of the other at half of its time, and the silent one is told to stop", async () => {
-    let left = () => {};
-    const closed = new Promise<void>((resolve) => (left = resolve));
-    const silent = await replica("silent", (_request, response) => void response.on("close", left));
-    const good = await replica("good", ok("good"));
-    const client = clientOf(createFakeTopology([silent.replica, good.replica]));
-    await expect(client.read({ name: "n" }, { deadlineMs: 200 })).resolves.toEqual({ by: "good" });
-    expect([silent.seen.length, good.seen.length]).toEqual([1, 1]);
-    await closed;
+    const closed = Promise.withResolvers<void>();
+    const { client, clock, asked } = await two((_request, response) => void response.on("close", closed.resolve));
+    const read = client.read({ name: "n" }, { deadlineMs: hour });
+    await vi.waitFor(() => expect(asked.first).toHaveLength(1));
+    await clock.advance(hour / 2 - 1);
+    expect(asked.other).toHaveLength(0);
+    await clock.advance(1);
+    await expect(read).resolves.toEqual({ by: "the other" });
+    await closed.promise;
   });
 
   // The engine takes seconds to see it; each of its calls until then would cost half of a deadline.
   test("is asked no more by those who know a better one", async () => {
-    const silent = await replica("silent", silence);
-    const good = await replica("good", ok("good"));
-    const client = clientOf(createFakeTopology([silent.replica, good.replica]));
-    for (let calls = 0; calls < 10; calls++) await client.read({ name: "n" }, { deadlineMs: 200 });
-    await client.add({ name: "n" }, { deadlineMs: 200 });
-    expect([silent.seen.length, good.seen.length]).toEqual([1, 11]);
+    const { client, clock, asked } = await two(silence);
+    const read = client.read({ name: "n" }, { deadlineMs: hour });
+    await vi.waitFor(() => expect(asked.first).toHaveLength(1));
+    await clock.advance(hour / 2);
+    await read;
+    for (let calls = 0; calls < 10; calls++) await client.read({ name: "n" }, { deadlineMs: hour });
+    await client.add({ name: "n" }, { deadlineMs: hour });
+    expect([asked.first.length, asked.other.length]).toEqual([1, 12]);
   });
 
   test("a change is not, nor a call within a call", async () => {
@@ -366,27 +394,22 @@ describe("a replica that stays silent beside one that answers", () => {
   });
 
   test("when the silent one answers first after all, its answer counts", async () => {
-    let answer = () => {};
-    const slow = await replica("slow", (request, response) => {
-      answer = () => ok("slow")(request, response);
-    });
-    const silent = await replica("silent", () => answer());
-    const client = clientOf(createFakeTopology([slow.replica, silent.replica]));
-    await expect(client.read({ name: "n" }, { deadlineMs: 400 })).resolves.toEqual({ by: "slow" });
-    expect(silent.seen).toHaveLength(1);
+    const late = Promise.withResolvers<() => void>();
+    const { client, clock, asked } = await two(
+      (request, response) => late.resolve(() => ok("the first")(request, response)),
+      async () => (await late.promise)(),
+    );
+    const read = client.read({ name: "n" }, { deadlineMs: hour });
+    await vi.waitFor(() => expect(asked.first).toHaveLength(1));
+    await clock.advance(hour / 2);
+    await expect(read).resolves.toEqual({ by: "the first" });
+    expect(asked.other).toHaveLength(1);
   });
 
   // Twice the questions would keep an overloaded service down.
   test("when all stay silent, few more questions are sent than calls", async () => {
     const both = await Promise.all(["a", "b"].map((id) => replica(id, silence)));
-    const clock = createFakeClock();
-    const transport = createDirectTransport({
-      topology: createFakeTopology(both.map((one) => one.replica)),
-      token: () => "secret",
-      clock,
-    });
-    cleanups.push(() => transport.close());
-    const client = createClient(counter, { transport, clock });
+    const { client, clock } = timed(...both.map((one) => one.replica));
     const calls = Array.from({ length: 40 }, () => client.read({ name: "n" }, { deadlineMs: hour }));
     const ended = Promise.allSettled(calls);
     const sent = () => both.reduce((sum, one) => sum + one.seen.length, 0);

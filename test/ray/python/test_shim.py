@@ -242,7 +242,7 @@ def test_while_a_registry_that_restarted_settles_the_ways_stay_as_they_were() ->
         settle(rig)
         await until(lambda: len(shim._topology["replicas"]) == 3 and shim._topology["state"] == "settled")
         epoch = shim._topology["epoch"]
-        await until(lambda: len(json.loads(rig.store.content["test/members"])) == 3)
+        await until(lambda: len(json.loads(rig.store.content.get("test/members", "[]"))) == 3)
         rig.restart_registry()
         await until(lambda: shim._topology["epoch"] != epoch and len(shim._topology["replicas"]) == 1)
         assert shim._topology["state"] == "settling"
