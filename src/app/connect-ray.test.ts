@@ -23,7 +23,7 @@ let mayLeave: Promise<void>;
 
 function routes({ service }: ConnectRouter): void {
   service(RayletDriver, {
-    clusterInfo: () => ({ responseType: { case: "json", value: "{}" } }),
+    kVExists: () => ({ exists: false }),
     kVGet({ key }) {
       const isKey = Buffer.from(key).toString().endsWith("/key");
       const value = isKey ? keys.privateJwk : [`http://127.0.0.1:${(gateway.address() as AddressInfo).port}`];

@@ -56,10 +56,10 @@ export function createFakeRay(options: FakeRayOptions = {}): FakeRay {
 
   const transport = createRouterTransport(({ service }) => {
     service(RayletDriver, {
-      clusterInfo() {
+      kVExists() {
         const error = driverError();
         if (error !== undefined) throw error;
-        return { responseType: { case: "json", value: "{}" } };
+        return { exists: false };
       },
       terminate({ terminateType }) {
         if (terminateType.case === "taskObject") cancelled.push(terminateType.value.id);

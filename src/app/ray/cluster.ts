@@ -7,6 +7,7 @@ import { createRay, type Ray } from "#runtime/ray/ray.ts";
 import { createRayRest, type RayRest } from "#runtime/ray/rest/transport.ts";
 import { checkVersion, readAuthenticationMode, readVersion } from "#runtime/ray/rest/version.ts";
 import type { RaySettings } from "./ray-settings.ts";
+import { REACH_MS, reached } from "./reach.ts";
 
 export interface ClusterOptions {
   readonly namespace: string;
@@ -31,7 +32,10 @@ export interface Cluster extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** @throws ServiceError UNAVAILABLE, UNAUTHENTICATED, FORBIDDEN or UNSUPPORTED, saying what to do. */
+/**
+ * A head that is silent is told after three seconds, of its client server or of its dashboard.
+ * @throws ServiceError DEADLINE, UNAVAILABLE, UNAUTHENTICATED, FORBIDDEN or UNSUPPORTED, saying what to do.
+ */
 export async function openCluster(settings: RaySettings, options: ClusterOptions): Promise<Cluster> {
   const { namespace, clock } = options;
   const open: { close(): Promise<void> }[] = [];
@@ -47,7 +51,7 @@ export async function openCluster(settings: RaySettings, options: ClusterOptions
   try {
     // Beside the session, which may end before it.
     const { store } = make();
-    await store.ping();
+    await reached(settings.address, store.ping({ deadlineMs: REACH_MS }));
     const ray = make();
     const rest = createRayRest({
       url: settings.apiUrl ?? (await askApiUrl(ray)),
@@ -55,7 +59,7 @@ export async function openCluster(settings: RaySettings, options: ClusterOptions
       clock,
     });
     open.push(rest);
-    const { version } = await readVersion(rest);
+    const { version } = await reached(settings.address, readVersion(rest, { timeoutMs: REACH_MS }));
     checkVersion(version, { acceptAny: options.acceptAnyVersion, override: "SEEDCORE_RAY_ANY_VERSION=1" });
     const [mode, nodes] = await Promise.all([readAuthenticationMode(rest), ray.nodes()]);
     return {

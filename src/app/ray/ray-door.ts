@@ -3,6 +3,7 @@ import type { Clock } from "#core/clock.ts";
 import { ServiceError } from "#core/service-error.ts";
 import { createRay } from "#runtime/ray/ray.ts";
 import type { RaySettings } from "./ray-settings.ts";
+import { REACH_MS, reached } from "./reach.ts";
 import { mintOwnerToken, readSharedKey } from "./shared-key.ts";
 
 export interface RayDoor {
@@ -12,16 +13,15 @@ export interface RayDoor {
   readonly token: () => string;
 }
 
-const LOOK_MS = 3_000;
 const TOKEN_LIFE_MS = 24 * 3_600_000;
 
-/** @throws ServiceError UNAVAILABLE when no organism of the namespace is up there, or Ray is not; UNAUTHENTICATED. */
+/** @throws ServiceError UNAVAILABLE when no organism of the namespace is up there, or Ray is not; DEADLINE when its head is silent; UNAUTHENTICATED. */
 export async function findRayDoor(settings: RaySettings, namespace: string, clock: Clock): Promise<RayDoor> {
-  await using ray = createRay({ endpoint: settings.endpoint, namespace, deadlineMs: LOOK_MS }, { clock });
-  const [gateways, keys] = await Promise.all([
-    ray.store.get(`seedcore/${namespace}/gateways`),
-    readSharedKey(ray.store, namespace),
-  ]);
+  await using ray = createRay({ endpoint: settings.endpoint, namespace, deadlineMs: REACH_MS }, { clock });
+  const [gateways, keys] = await reached(
+    settings.address,
+    Promise.all([ray.store.get(`seedcore/${namespace}/gateways`), readSharedKey(ray.store, namespace)]),
+  );
   const gatewayUrls = gateways === undefined ? [] : (JSON.parse(Buffer.from(gateways).toString()) as string[]);
   if (keys === undefined || gatewayUrls.length === 0) {
     throw new ServiceError(

@@ -9,7 +9,7 @@ import type { Started } from "#core/error-codes.ts";
  * Ray keeps its state in Redis. For small things and packages, not for data.
  */
 export interface ClusterStore {
-  /** Whether the client server answers and accepts the token. @throws ServiceError UNAVAILABLE, UNAUTHENTICATED, DEADLINE. */
+  /** Whether the head answers and accepts the token. @throws ServiceError UNAVAILABLE, UNAUTHENTICATED, DEADLINE. */
   ping(options?: CallTime): Promise<void>;
   get(key: string, options?: CallTime): Promise<Uint8Array | undefined>;
   exists(key: string, options?: CallTime): Promise<boolean>;

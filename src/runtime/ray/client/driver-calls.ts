@@ -2,7 +2,7 @@ import { type CallOptions, type Client, createClient } from "@connectrpc/connect
 import type { Clock } from "#core/clock.ts";
 import type { Started } from "#core/error-codes.ts";
 import { openCallScope } from "../../client/call-scope.ts";
-import { ClusterInfoType_TypeEnum, RayletDriver } from "../protocol/ray-client_pb.js";
+import { RayletDriver } from "../protocol/ray-client_pb.js";
 import type { RequestTime } from "./datapath.ts";
 import { fromWireError } from "./wire-error.ts";
 import type { Wire } from "./wire.ts";
@@ -76,11 +76,16 @@ export function createDriverCalls(deps: DriverDeps, token: string | undefined): 
   };
 }
 
+/** Nobody's; asking for it costs nothing. */
+const ANY_KEY = Buffer.from("seedcore");
+
 /**
- * Whether a Ray client server answers there and accepts the token: Ray answers this without a session.
+ * Whether a Ray client server answers there, has the head's store behind it, and accepts the token; needs no session.
+ * Not Ray's own ping: the proxy of the client server answers that by itself, whatever has become of the head.
+ * @param clientId of no session
  * @throws ServiceError UNAVAILABLE, UNAUTHENTICATED or DEADLINE.
  */
 export async function ping(calls: DriverCalls, clientId: string, time: RequestTime): Promise<void> {
-  const call = { what: "reaching Ray's client server", started: "no", clientId, ...time } as const;
-  await calls.call(call, (client, options) => client.clusterInfo({ type: ClusterInfoType_TypeEnum.PING }, options));
+  const call = { what: "reaching Ray's head", started: "no", clientId, ...time } as const;
+  await calls.call(call, (client, options) => client.kVExists({ key: ANY_KEY }, options));
 }

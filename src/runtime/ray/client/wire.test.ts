@@ -13,7 +13,7 @@ let ray: Ray;
 
 function routes({ service }: ConnectRouter): void {
   service(RayletDriver, {
-    clusterInfo: () => ({ responseType: { case: "json", value: "{}" } }),
+    kVExists: () => ({ exists: false }),
     async kVGet() {
       server.reset();
       return new Promise(() => {});

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ServiceError } from "#core/service-error.ts";
-import type { RayRest } from "./transport.ts";
+import type { RayRest, RestCall } from "./transport.ts";
 
 /** From `least`, up to but without `below`: everything was run on the newest, `npm run test:ray` on one of each before it. */
 export const SUPPORTED_RAY = { least: "2.57", below: "2.61" } as const;
@@ -16,8 +16,11 @@ const Version = z
 export type RayVersion = z.output<typeof Version>;
 
 /** Which Ray this is. */
-export function readVersion(rest: RayRest, signal?: AbortSignal): Promise<RayVersion> {
-  return rest.call({ method: "GET", path: "/api/version", schema: Version, signal });
+export function readVersion(
+  rest: RayRest,
+  options: Pick<RestCall<RayVersion>, "signal" | "timeoutMs"> = {},
+): Promise<RayVersion> {
+  return rest.call({ method: "GET", path: "/api/version", schema: Version, ...options });
 }
 
 /** Whether calls need a token. Needs none itself, so it also tells that the address is right. */
