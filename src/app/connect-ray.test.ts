@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createKeyPair } from "#runtime/auth/key-pair.ts";
 import { DataResponseSchema, RayletDataStreamer, RayletDriver } from "#runtime/ray/protocol/ray-client_pb.js";
 import { openingAnswer } from "#testing/fake-ray.ts";
@@ -18,6 +18,8 @@ let home: string;
 let gateway: Server;
 let ray: GrpcServer;
 let sessions: { present: number; most: number; opened: number };
+/** What the cluster says that it runs. */
+let rayVersion: string;
 /** What a good-bye waits for before it is answered. */
 let mayLeave: Promise<void>;
 
@@ -38,7 +40,7 @@ function routes({ service }: ConnectRouter): void {
         for await (const request of requests) {
           if (request.type.case === "connectionCleanup") await mayLeave;
           const put = { case: "put", value: { valid: true, id: new Uint8Array(28) } } as const;
-          const type = request.type.case === "put" ? put : openingAnswer(request);
+          const type = request.type.case === "put" ? put : openingAnswer(request, rayVersion);
           if (type !== undefined) yield create(DataResponseSchema, { reqId: request.reqId, type });
         }
       } finally {
@@ -52,6 +54,7 @@ beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), "seedcore-connect-ray-"));
   sessions = { present: 0, most: 0, opened: 0 };
   mayLeave = Promise.resolve();
+  rayVersion = "2.60.0";
   ray = await startGrpcServer(routes);
   gateway = createServer(({ url }, response) => {
     const topology = { version: 1, epoch: "e", state: "settled", replicas: [] };
@@ -61,6 +64,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.unstubAllEnvs();
   gateway.closeAllConnections();
   await Promise.all([ray.close(), new Promise((resolve) => gateway.close(resolve))]);
   rmSync(home, { recursive: true });
@@ -90,4 +94,24 @@ test("a connection that is opened while the one before is closing waits for the 
   await closing;
   expect(sessions).toMatchObject({ most: 1, opened: 2 });
   await second.close();
+});
+
+// Only `up`, `down` and `deploy` looked at it: a program went on with a Ray whose pickles and messages nobody had seen.
+test("a session with a Ray that nobody has run this on is refused, unless one says so; services are called all the same", async () => {
+  rayVersion = "2.9.3";
+  const careful = await open();
+  await expect(careful.ray.put(1)).rejects.toMatchObject({
+    code: "UNSUPPORTED",
+    started: "no",
+    message: expect.stringMatching(/Ray 2\.9\.3;.*SEEDCORE_RAY_ANY_VERSION=1/) as string,
+  });
+  await expect.poll(() => sessions.present).toBe(0);
+  expect(sessions.opened).toBe(1);
+  expect(careful.topology().state).toBe("settled");
+  await careful.close();
+
+  vi.stubEnv("SEEDCORE_RAY_ANY_VERSION", "1");
+  const bold = await open();
+  await bold.ray.put(1);
+  await bold.close();
 });

@@ -32,7 +32,8 @@ export interface Connection extends AsyncDisposable {
   /**
    * The Ray cluster that the organism is on. The session behind it, a process on the head, is opened by the first call that
    * needs it; it is the connection's, so a process has at most one, and ends when the connection is closed. On one machine,
-   * through a gateway and inside a host whatever is asked of it fails with UNSUPPORTED.
+   * through a gateway and inside a host whatever is asked of it fails with UNSUPPORTED, and so does what needs a session with a
+   * version of Ray that nobody has run SeedCore on (SEEDCORE_RAY_ANY_VERSION=1 takes it).
    */
   readonly ray: RaySurface;
   /** The replicas that are ready now. */
@@ -97,9 +98,12 @@ let lastSession: Promise<void> = Promise.resolve();
 async function prepareRay({ place, home, runtimeEnv }: ConnectTarget, clock: Clock): Promise<Ray | undefined> {
   if (place.kind !== "ray") return undefined;
   const { createRay } = await import("#runtime/ray/ray.ts");
-  const { endpoint } = place.settings;
+  const { endpoint, checksVersion } = place.settings;
   await lastSession;
-  return createRay({ endpoint, namespace: home.namespace, ...(runtimeEnv && { runtimeEnv }) }, { clock });
+  return createRay(
+    { endpoint, namespace: home.namespace, checksVersion, ...(runtimeEnv && { runtimeEnv }) },
+    { clock },
+  );
 }
 
 function whyNoRay({ name, place }: ConnectTarget): string {

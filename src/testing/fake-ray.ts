@@ -40,17 +40,17 @@ export interface FakeRayOptions {
 }
 
 /** What a healthy server says to a client that opens and closes. */
-export function openingAnswer({ type }: DataRequest): Answer | undefined {
+export function openingAnswer({ type }: DataRequest, rayVersion = "2.60.0"): Answer | undefined {
   if (type.case === "init") return { case: "init", value: { ok: true } };
   if (type.case === "connectionInfo") {
-    return { case: "connectionInfo", value: { rayVersion: "2.60.0", pythonVersion: "3.11.7" } };
+    return { case: "connectionInfo", value: { rayVersion, pythonVersion: "3.11.7" } };
   }
   if (type.case === "connectionCleanup") return { case: "connectionCleanup", value: {} };
   return undefined;
 }
 
 export function createFakeRay(options: FakeRayOptions = {}): FakeRay {
-  const { onRequest = openingAnswer, driverError = () => undefined } = options;
+  const { onRequest = (request) => openingAnswer(request), driverError = () => undefined } = options;
   const streams: FakeStream[] = [];
   const cancelled: Uint8Array[] = [];
 

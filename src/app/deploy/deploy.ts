@@ -10,7 +10,6 @@ import type { HostSpecInput } from "#runtime/engine/host-spec.ts";
 import { toDigest, toPackageZip, uploadPackage } from "#runtime/ray/rest/packages.ts";
 import type { PackageFile } from "#runtime/ray/rest/zip.ts";
 import type { BuiltInContracts } from "../built-in-contracts.ts";
-import { variable } from "../config.ts";
 import { type ConnectPlace, resolveTarget } from "../connect-target.ts";
 import type { Connection } from "../connection.ts";
 import type { Home } from "../home.ts";
@@ -127,8 +126,7 @@ async function put(
   if (place.kind === "local") return here;
   const { openCluster } = await import("../ray/cluster.ts");
   const { namespace } = home;
-  const acceptAnyVersion = variable("SEEDCORE_RAY_ANY_VERSION") === "1";
-  await using cluster = await openCluster(place.settings, { namespace, clock: systemClock, acceptAnyVersion });
+  await using cluster = await openCluster(place.settings, { namespace, clock: systemClock });
   const { uri, sentBytes } = await uploadPackage(cluster.rest, files);
   onStep(sentBytes === 0 ? "the cluster has the package already" : `sent to ${place.settings.address}`);
   return uri;

@@ -5,15 +5,14 @@ import type { ClusterStore } from "#runtime/ray/client/cluster-store.ts";
 import type { RayNode } from "#runtime/ray/client/cluster-view.ts";
 import { createRay, type Ray } from "#runtime/ray/ray.ts";
 import { createRayRest, type RayRest } from "#runtime/ray/rest/transport.ts";
-import { checkVersion, readAuthenticationMode, readVersion } from "#runtime/ray/rest/version.ts";
+import { readAuthenticationMode, readVersion } from "#runtime/ray/rest/version.ts";
+import { checkVersion } from "#runtime/ray/supported-versions.ts";
 import type { RaySettings } from "./ray-settings.ts";
 import { REACH_MS, reached } from "./reach.ts";
 
 export interface ClusterOptions {
   readonly namespace: string;
   readonly clock: Clock;
-  /** Take any version of Ray. */
-  readonly acceptAnyVersion: boolean;
 }
 
 export interface Cluster extends AsyncDisposable {
@@ -37,6 +36,7 @@ export interface Cluster extends AsyncDisposable {
  * @throws ServiceError DEADLINE, UNAVAILABLE, UNAUTHENTICATED, FORBIDDEN or UNSUPPORTED, saying what to do.
  */
 export async function openCluster(settings: RaySettings, options: ClusterOptions): Promise<Cluster> {
+  const { endpoint, checksVersion } = settings;
   const { namespace, clock } = options;
   const open: { close(): Promise<void> }[] = [];
   const close = async () => {
@@ -44,7 +44,7 @@ export async function openCluster(settings: RaySettings, options: ClusterOptions
   };
   const make = (workingDir?: string): Ray => {
     const runtimeEnv = workingDir === undefined ? undefined : { working_dir: workingDir };
-    const ray = createRay({ endpoint: settings.endpoint, namespace, ...(runtimeEnv && { runtimeEnv }) }, { clock });
+    const ray = createRay({ endpoint, namespace, checksVersion, ...(runtimeEnv && { runtimeEnv }) }, { clock });
     open.push(ray);
     return ray;
   };
@@ -55,12 +55,12 @@ export async function openCluster(settings: RaySettings, options: ClusterOptions
     const ray = make();
     const rest = createRayRest({
       url: settings.apiUrl ?? (await askApiUrl(ray)),
-      token: () => settings.endpoint.token,
+      token: () => endpoint.token,
       clock,
     });
     open.push(rest);
     const { version } = await reached(settings.address, readVersion(rest, { timeoutMs: REACH_MS }));
-    checkVersion(version, { acceptAny: options.acceptAnyVersion, override: "SEEDCORE_RAY_ANY_VERSION=1" });
+    if (checksVersion) checkVersion(version);
     const [mode, nodes] = await Promise.all([readAuthenticationMode(rest), ray.nodes()]);
     return {
       settings,

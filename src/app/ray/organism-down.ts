@@ -21,7 +21,6 @@ import { holdUpLock } from "./up-lock.ts";
 export interface RayStopOptions {
   readonly home: Home;
   readonly settings: RaySettings;
-  readonly acceptAnyVersion: boolean;
 }
 
 export interface RayStopped {
@@ -30,11 +29,11 @@ export interface RayStopped {
 }
 
 /** Undefined when nothing of the namespace was there. Its applications, registry and keys go, and nothing else. */
-export async function stopOnRay({ home, settings, acceptAnyVersion }: RayStopOptions): Promise<RayStopped | undefined> {
+export async function stopOnRay({ home, settings }: RayStopOptions): Promise<RayStopped | undefined> {
   const began = performance.now();
   const { namespace } = home;
   const log = createPinoLogger({ fields: { host: "down" }, level: "warn", stream: process.stderr });
-  await using cluster = await openCluster(settings, { namespace, clock: systemClock, acceptAnyVersion });
+  await using cluster = await openCluster(settings, { namespace, clock: systemClock });
   const actor = (await findRegistryActor(cluster.ray, namespace)) ?? (await replaceRegistry(cluster, namespace));
   if (actor === undefined) return undefined;
   const unlock = await holdUpLock(createRegistry(toRegistryCall(actor)), namespace, log);

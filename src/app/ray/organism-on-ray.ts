@@ -35,7 +35,6 @@ export interface RayStartOptions {
   readonly settings: RaySettings;
   /** Whoever reaches a cluster without tokens owns the organism too: a person has to have said so. */
   readonly acceptOpenCluster: boolean;
-  readonly acceptAnyVersion: boolean;
   readonly signal: AbortSignal;
   onPhase(report: PhaseReport): void;
   /** Something a person should know while it goes on. */
@@ -179,17 +178,11 @@ export async function startOnRay(options: RayStartOptions): Promise<RayStarted> 
 }
 
 /** A cluster that is not there yet is waited for; one that refuses is not. */
-async function openWhenThere({
-  home,
-  settings,
-  acceptAnyVersion,
-  signal,
-  onNotice,
-}: RayStartOptions): Promise<Cluster> {
+async function openWhenThere({ home, settings, signal, onNotice }: RayStartOptions): Promise<Cluster> {
   const giveUpAtMs = systemClock.monotonic() + CLUSTER_PATIENCE_MS;
   for (let tries = 0; ; tries++) {
     try {
-      return await openCluster(settings, { namespace: home.namespace, clock: systemClock, acceptAnyVersion });
+      return await openCluster(settings, { namespace: home.namespace, clock: systemClock });
     } catch (error) {
       const isAway = isServiceError(error) && (error.code === "UNAVAILABLE" || error.code === "DEADLINE");
       if (!isAway || systemClock.monotonic() >= giveUpAtMs) throw error;

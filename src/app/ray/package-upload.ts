@@ -1,7 +1,6 @@
 /** Sends a build to a cluster, where hosts find their code. */
 import { systemClock } from "#core/clock.ts";
 import { uploadPackage } from "#runtime/ray/rest/packages.ts";
-import { variable } from "../config.ts";
 import { openCluster } from "./cluster.ts";
 import { readPackageFiles } from "./package-files.ts";
 import { resolveRaySettings } from "./ray-settings.ts";
@@ -11,7 +10,6 @@ export async function sendPackage(address: string, folder: string, namespace: st
   await using cluster = await openCluster(resolveRaySettings(address), {
     namespace,
     clock: systemClock,
-    acceptAnyVersion: variable("SEEDCORE_RAY_ANY_VERSION") === "1",
   });
   const { uri } = await uploadPackage(cluster.rest, await readPackageFiles(folder));
   return uri;

@@ -12,6 +12,8 @@ export interface RaySettings {
   readonly endpoint: RayEndpoint;
   /** Of the dashboard; undefined: ask the cluster. */
   readonly apiUrl: string | undefined;
+  /** Whether a Ray that SeedCore was not run on is refused. */
+  readonly checksVersion: boolean;
 }
 
 const CLIENT_PORT = 10_001;
@@ -42,6 +44,7 @@ export function resolveRaySettings(address: string, environment?: Environment): 
     address: `ray://${host}:${endpoint.port}`,
     endpoint,
     apiUrl: variable("RAY_API_SERVER_ADDRESS", environment)?.replace(/\/+$/, ""),
+    checksVersion: variable("SEEDCORE_RAY_ANY_VERSION", environment) !== "1",
   };
 }
 

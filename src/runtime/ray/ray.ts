@@ -16,6 +16,7 @@ import { createTask } from "./client/task.ts";
 import { openWire, type RayEndpoint, type Wire } from "./client/wire.ts";
 import type { PyDict, PyValue } from "./pickle/values.ts";
 import type { RaySurface } from "./ray-surface.ts";
+import { checkVersion } from "./supported-versions.ts";
 
 export interface RayOptions {
   readonly endpoint: RayEndpoint;
@@ -26,6 +27,8 @@ export interface RayOptions {
    * importable for tasks and actors.
    */
   readonly runtimeEnv?: PyDict;
+  /** Whether a Ray that SeedCore was not run on is refused with UNSUPPORTED when a session opens. @default false */
+  readonly checksVersion?: boolean;
   /** How long a call may take that says nothing else, opening the session included. @default 60000 */
   readonly deadlineMs?: number;
 }
@@ -53,11 +56,14 @@ const DEFAULT_DEADLINE_MS = 60_000;
 
 /** Prepares a cluster; connects nowhere yet. */
 export function createRay(options: RayOptions, deps: RayDeps): Ray {
-  const { endpoint, namespace, runtimeEnv, deadlineMs = DEFAULT_DEADLINE_MS } = options;
+  const { endpoint, namespace, runtimeEnv, checksVersion = false, deadlineMs = DEFAULT_DEADLINE_MS } = options;
   const open = deps.openWire ?? openWire;
   const calls = createDriverCalls({ clock: deps.clock, openWire: () => open(endpoint) }, endpoint.token);
   const jobConfig = runtimeEnv === undefined ? undefined : toJobConfig(namespace, runtimeEnv);
-  const session = createSession({ namespace, jobConfig, openDeadlineMs: deadlineMs }, { calls });
+  const session = createSession(
+    { namespace, jobConfig, openDeadlineMs: deadlineMs, checkVersion: checksVersion ? checkVersion : undefined },
+    { calls },
+  );
   const runner = createRunner(session, calls, { namespace, deadlineMs });
 
   const close = async () => {

@@ -1,5 +1,4 @@
 import { formatDuration } from "#core/duration.ts";
-import { variable } from "../../config.ts";
 import { stopOnRay } from "../../ray/organism-down.ts";
 import { resolveRaySettings } from "../../ray/ray-settings.ts";
 import { CliError } from "../cli-error.ts";
@@ -9,11 +8,7 @@ import { EXIT, type ExitCode } from "../exit-code.ts";
 /** Takes the organism off a cluster: its applications and its registry, and nothing else. */
 export async function downOnRay({ output, home }: CommandContext, address: string): Promise<ExitCode> {
   const settings = resolveRaySettings(address);
-  const outcome = await stopOnRay({
-    home,
-    settings,
-    acceptAnyVersion: variable("SEEDCORE_RAY_ANY_VERSION") === "1",
-  });
+  const outcome = await stopOnRay({ home, settings });
   if (outcome === undefined) {
     throw new CliError(`No organism "${home.namespace}" is up on ${settings.address}.`, {
       code: "NOT_RUNNING",

@@ -1,6 +1,5 @@
 import type { HostStatus } from "#runtime/engine/engine.ts";
 import { formatDuration } from "#core/duration.ts";
-import { variable } from "../../config.ts";
 import { startOnRay } from "../../ray/organism-on-ray.ts";
 import { resolveRaySettings } from "../../ray/ray-settings.ts";
 import type { PhaseReport } from "../../startup.ts";
@@ -18,7 +17,6 @@ export async function upOnRay(context: CommandContext, address: string, options:
   const started = await startOnRay({
     home,
     settings: resolveRaySettings(address),
-    acceptAnyVersion: variable("SEEDCORE_RAY_ANY_VERSION") === "1",
     signal,
     onNotice: (notice) => output.warn(notice),
     ...options,

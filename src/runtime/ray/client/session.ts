@@ -12,6 +12,8 @@ export interface SessionConfig {
   readonly namespace: string;
   /** Pickle of a `ray.job_config.JobConfig`; takes the place of `namespace`. Makes modules of a package importable. */
   readonly jobConfig: Uint8Array | undefined;
+  /** Throws a ServiceError for a version of Ray that is not to be used. */
+  readonly checkVersion?: ((version: string) => void) | undefined;
   /** How long opening may take, all tries together. Installing packages counts. */
   readonly openDeadlineMs: number;
 }
@@ -42,7 +44,7 @@ export interface Session {
   /**
    * The open session. Who asks while it is being opened waits for the same one.
    * @throws ServiceError with `started: "no"`: UNAVAILABLE, UNAUTHENTICATED, DEADLINE, CANCELLED, INVALID_INPUT when
-   * the runtime environment cannot be made.
+   * the runtime environment cannot be made, and what `checkVersion` throws.
    */
   use(time: RequestTime): Promise<OpenSession>;
   /** Ends it for good and frees what it holds on the cluster; bounded by two seconds. Again is harmless. */
@@ -165,6 +167,7 @@ async function openOnce(
     if (!ok) throw refused(msg);
     const asked = { case: "connectionInfo", value: {} } as const;
     const info = await datapath.ask("asking Ray for its version", asked, "connectionInfo", time);
+    config.checkVersion?.(info.rayVersion);
     return {
       datapath,
       references: createReferences(datapath, clock),
