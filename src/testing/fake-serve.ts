@@ -8,7 +8,15 @@ export interface FakeApplication {
   route_prefix: string | null;
   deployed_app_config: Record<string, unknown> | null;
   external_scaler_enabled: boolean;
-  deployments: Record<string, { name: string; status: string; target_num_replicas: number }>;
+  deployments: Record<string, FakeDeployment>;
+}
+
+interface FakeDeployment {
+  readonly name: string;
+  readonly status: string;
+  target_num_replicas: number;
+  /** None unless a test puts them there. */
+  replicas?: readonly { readonly replica_id: string; readonly state: string }[];
 }
 
 export interface FakeServe {

@@ -1,11 +1,16 @@
 /** What the engine of a Ray cluster does to Serve's applications, by what Serve and the registry say. */
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Clock } from "#core/clock.ts";
+import { HostSpec } from "#runtime/engine/host-spec.ts";
 import { createRayEngine } from "#runtime/engine/ray/ray-engine.ts";
 import type { Lease, Registry, RegistryStatus } from "#runtime/engine/ray/registry.ts";
-import type { Serve, ServedApplication } from "#runtime/engine/ray/serve.ts";
+import { createServe, type Serve, type ServedApplication } from "#runtime/engine/ray/serve.ts";
+import { nextRollout, percentOf, returned } from "#runtime/engine/rollout.ts";
+import type { ApplicationConfig } from "#runtime/ray/rest/serve-details.ts";
+import { createRayRest } from "#runtime/ray/rest/transport.ts";
 import { silentLogger } from "#runtime/telemetry/logger.ts";
 import { createFakeClock } from "#testing/fake-clock.ts";
+import { createFakeServe } from "#testing/fake-serve.ts";
 import { createMemoryDesiredState } from "./memory-desired-state.ts";
 
 /** Serve and the registry of one organism, in memory; each application has one replica, ready once it has a lease. */
@@ -91,12 +96,40 @@ function createCluster() {
   };
 }
 
+/** The same with Serve behind its REST, of which each list that it is given counts: Serve makes it true at once. */
+function createListedCluster() {
+  const cluster = createCluster();
+  const clock = createFakeClock();
+  const fake = createFakeServe();
+  fake.afterPut = () => {
+    for (const { name, deployments } of fake.applications.values()) {
+      for (const one of Object.values(deployments)) one.replicas = [{ replica_id: `of ${name}`, state: "RUNNING" }];
+    }
+  };
+  const rest = createRayRest({ url: "http://head:8265", token: () => undefined, clock, exchange: fake.exchange });
+  const serve = createServe({ rest, namespace: "dev", clock, lock: (task) => task() });
+  const routesOf = (put: Record<string, unknown>) =>
+    Object.fromEntries((put["applications"] as ApplicationConfig[]).map((one) => [one.name, one.route_prefix]));
+  return {
+    clock,
+    /** As `up` finds it: nothing is there yet. */
+    cluster: { ...cluster, serve },
+    desired: createMemoryDesiredState(),
+    /** Application and route, of each list that was PUT. */
+    lists: () => fake.puts.map(routesOf),
+  };
+}
+
 const untilAborted = (signal: AbortSignal) =>
   new Promise<never>((_resolve, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason as Error));
   });
 
-async function createEngine(cluster: ReturnType<typeof createCluster>, clock: Clock = createFakeClock()) {
+async function createEngine(
+  cluster: Pick<ReturnType<typeof createCluster>, "serve" | "registry">,
+  clock: Clock = createFakeClock(),
+  desired = createMemoryDesiredState(),
+) {
   return createRayEngine({
     clock,
     log: silentLogger,
@@ -104,7 +137,7 @@ async function createEngine(cluster: ReturnType<typeof createCluster>, clock: Cl
     defaultNamespace: "dev",
     serve: cluster.serve,
     registry: cluster.registry,
-    desired: createMemoryDesiredState(),
+    desired,
     mintToken: async () => "token",
   });
 }
@@ -254,4 +287,56 @@ it("keeps the code of hosts without a replica, and of what they were before", as
   await clock.advance(540_000);
   expect(new Set(cluster.kept)).toEqual(new Set(["gcs://old.zip", "gcs://new.zip"]));
   await engine.detach();
+});
+
+// Each change of Serve's list is under the cluster's lock and stands in the way of everybody else's.
+it("deploys what an organism consists of in one list, with one application for each host", async () => {
+  const { cluster, clock, desired, lists } = createListedCluster();
+  for (const name of ["ml", "state", "energy"]) await desired.put(HostSpec.parse({ name, services: [name] }));
+  const engine = await createEngine(cluster, clock, desired);
+  await engine.start();
+  await clock.advance(2_000);
+  expect(lists()).toEqual([{ "dev.ml@1.1": "/ml", "dev.state@1.1": "/state", "dev.energy@1.1": "/energy" }]);
+  await engine.detach();
+});
+
+// A list in between, with the route at neither or at both, is a second without an answer or one that Serve refuses.
+describe("a rollout that ends is one list, and in each list one application has the route", () => {
+  async function beginRollout() {
+    const listed = createListedCluster();
+    const { cluster, clock, desired } = listed;
+    const engine = await createEngine(cluster, clock, desired);
+    await engine.deploy(ml);
+    cluster.becomeReady("dev.ml@1.1");
+    await engine.rollOut({ ...ml, version: "2" }, { steps: [50, 100], everyMs: 1_000 });
+    cluster.becomeReady("dev.ml@2.2");
+    return { ...listed, engine, look: () => engine.scale("ml", 1) };
+  }
+
+  const before = [{ "dev.ml@1.1": "/ml" }, { "dev.ml@1.1": "/ml", "dev.ml@2.2": null }];
+  const none = { calls: 0, errors: 0 };
+  const good = { nowMs: 0, elapsedMs: 1_000, old: none, next: none, isReady: true, failure: undefined };
+
+  it("where it has finished", async () => {
+    const { desired, lists, look } = await beginRollout();
+    for (const percent of [50, 100]) {
+      await desired.changeRollout("ml", (rollout) => nextRollout(rollout, good));
+      const [host] = await desired.list();
+      expect(host?.rollout && percentOf(host.rollout)).toBe(percent);
+      await look();
+    }
+    expect(lists()).toEqual(before);
+    await desired.changeRollout("ml", (rollout) => nextRollout(rollout, good));
+    await look();
+    await look();
+    expect(lists()).toEqual([...before, { "dev.ml@2.2": "/ml" }]);
+  });
+
+  it("where it was taken back", async () => {
+    const { desired, lists, look } = await beginRollout();
+    await desired.changeRollout("ml", (rollout) => returned(rollout, "it failed", 0));
+    await look();
+    await look();
+    expect(lists()).toEqual([...before, { "dev.ml@1.1": "/ml" }]);
+  });
 });
