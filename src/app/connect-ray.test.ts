@@ -1,5 +1,5 @@
 /** connect() to an organism on a Ray cluster that is played here: its client server, and a gateway. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -18,6 +18,8 @@ let home: string;
 let gateway: Server;
 let ray: GrpcServer;
 let sessions: { present: number; most: number; opened: number };
+/** Keys of the store that were read, and the tokens they were asked for with. */
+let asked: { readonly key: string; readonly token: string | null }[];
 /** What the cluster says that it runs. */
 let rayVersion: string;
 /** What a good-bye waits for before it is answered. */
@@ -26,9 +28,12 @@ let mayLeave: Promise<void>;
 function routes({ service }: ConnectRouter): void {
   service(RayletDriver, {
     kVExists: () => ({ exists: false }),
-    kVGet({ key }) {
-      const isKey = Buffer.from(key).toString().endsWith("/key");
-      const value = isKey ? keys.privateJwk : [`http://127.0.0.1:${(gateway.address() as AddressInfo).port}`];
+    kVGet(request, { requestHeader }) {
+      const key = Buffer.from(request.key).toString();
+      asked.push({ key, token: requestHeader.get("authorization") });
+      const value = key.endsWith("/key")
+        ? keys.privateJwk
+        : [`http://127.0.0.1:${(gateway.address() as AddressInfo).port}`];
       return { value: Buffer.from(JSON.stringify(value)) };
     },
   });
@@ -53,6 +58,7 @@ function routes({ service }: ConnectRouter): void {
 beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), "seedcore-connect-ray-"));
   sessions = { present: 0, most: 0, opened: 0 };
+  asked = [];
   mayLeave = Promise.resolve();
   rayVersion = "2.60.0";
   ray = await startGrpcServer(routes);
@@ -115,3 +121,32 @@ test("a session with a Ray that nobody has run this on is refused, unless one sa
   await bold.ray.put(1);
   await bold.close();
 });
+
+test("without a token in the environment it is Ray's own file in the home folder that opens the cluster", async () => {
+  for (const name of ["RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"]) vi.stubEnv(name, undefined);
+  vi.stubEnv("HOME", home);
+  mkdirSync(join(home, ".ray"));
+  writeFileSync(join(home, ".ray", "auth_token"), "from-home\n");
+  await (await open()).close();
+  expect(new Set(asked.map(({ token }) => token))).toEqual(new Set(["Bearer from-home"]));
+});
+
+test.each([
+  ["a", "b", "a"],
+  [undefined, "b", "b"],
+  [undefined, undefined, "seedcore-dev"],
+])(
+  "RAY_NAMESPACE %s and SEEDCORE_NS %s: the organism %s of the cluster in RAY_ADDRESS",
+  async (rayNs, ns, expected) => {
+    vi.stubEnv("RAY_ADDRESS", `ray://127.0.0.1:${ray.port}`);
+    vi.stubEnv("SERVE_GATEWAY", undefined);
+    vi.stubEnv("RAY_NAMESPACE", rayNs);
+    vi.stubEnv("SEEDCORE_NS", ns);
+    const connection = await connect({ home });
+    expect(connection.target).toContain(`"${expected}"`);
+    await connection.close();
+    expect(new Set(asked.map(({ key }) => key))).toEqual(
+      new Set([`seedcore/${expected}/gateways`, `seedcore/${expected}/key`]),
+    );
+  },
+);

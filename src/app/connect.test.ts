@@ -79,6 +79,17 @@ async function opened(options: Parameters<typeof connect>[0]): Promise<Connectio
 }
 
 describe("connect", () => {
+  test("without RAY_ADDRESS it is the organism on this machine, also where a Ray runs beside it", async () => {
+    vi.stubEnv("RAY_ADDRESS", undefined);
+    vi.stubEnv("RAY_TMPDIR", home);
+    mkdirSync(join(home, "ray"));
+    writeFileSync(join(home, "ray", "ray_current_cluster"), "127.0.0.1:6379\n");
+    run("here");
+    const connection = await opened({ namespace: "here" });
+    expect(connection.target).toBe(`the organism "here" in ${join(home, "here")}`);
+    expect(await connection.getServiceClient("ml").sources({})).toEqual({ sources: [] });
+  });
+
   test("finds the organism by its run file and calls its replicas directly", async () => {
     run("one");
     const connection = await opened({ namespace: "one" });
