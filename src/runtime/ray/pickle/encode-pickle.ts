@@ -296,7 +296,7 @@ function unwritable(value: unknown): PickleError {
   const what = typeof value === "object" && value !== null ? `a ${value.constructor?.name}` : typeof value;
   const todo =
     value instanceof InertObject || value instanceof InertGlobal || value instanceof PythonError
-      ? "It was read as inert data; set `writeInert` if it comes from the same cluster."
+      ? "It was read as inert data, which is not written back: leave it in the cluster and pass on its reference."
       : "Send plain data, or one of the Py classes.";
   return new PickleError("unsupported", `There is nothing in Python to write ${what} as. ${todo}`);
 }
