@@ -27,6 +27,8 @@ export const Skill = z.object({
   effectCheck: z.string(),
   /** Kinds of causes it is meant for. */
   remedies: z.array(CauseKind),
+  /** Whether it may make things routine again; what only tells or hides something is judged by its own effect alone. */
+  repairs: z.boolean().default(true),
   /** The parameter that says what it is done to; null for one that is done to nothing. */
   targetParam: z.string().nullable(),
   /** Whether it can be taken back. */

@@ -34,6 +34,8 @@ export const PolicyRule = z.strictObject({
   target: z.string().max(200).default(""),
   /** Texts may name signals, such as `{incident.id}`, `{incident.title}`, `{cause.service}`. */
   params: z.record(z.string(), z.json()).default({}),
+  /** `false` for what is not meant to repair, such as a call that opens a ticket: whether it helped is not asked then. */
+  repairs: z.boolean().optional(),
 });
 export type PolicyRule = z.output<typeof PolicyRule>;
 

@@ -107,6 +107,7 @@ export const SKILL = {
   params: {},
   effectCheck: "",
   remedies: [],
+  repairs: true,
   targetParam: null,
   canUndo: false,
 } as const;

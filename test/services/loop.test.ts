@@ -15,6 +15,7 @@ import {
   QUICK,
   repair,
   RULE,
+  SKILL,
   until,
   watchers,
   world,
@@ -114,6 +115,31 @@ it("judges a cause wrong when its incident is over and no remedy for it helped",
     const { bins } = await box.cognitive.calibration({});
     expect(bins.filter(({ predictions }) => predictions > 0)).toMatchObject([{ predictions: 1, rightShare: 0 }]);
   });
+});
+
+// Its series burned on, of course: it was useless, was taken back in the midst of the fault, and spoke against the cause.
+it("lets what repairs nothing be, such as a silence, and learns of the repair alone", async () => {
+  const skills = [
+    { ...SKILL, name: "once" },
+    { ...SKILL, name: "safe", risk: "low" as const, idempotent: true, repairs: false, canUndo: true },
+  ];
+  const { service } = world.puppet;
+  const organismService = { ...service, handlers: { ...service.handlers, skills: async () => ({ skills }) } };
+  const quiet = { name: "quiet", when: "cause.isKnown", skill: "safe" };
+  const box = await open({ policy: [quiet, RULE], effects: { ...QUICK, withinMs: 100 } }, { organismService });
+  const id = await fault(box);
+  const states = async () => (await box.coordinator.getIncident({ id })).actions.map(({ state }) => state);
+  await begun();
+  world.puppet.running[0]?.succeed("silent", null, { skill: "safe", params: {} });
+  await eventually(async () => expect(await states()).toEqual(["done", "acting"]));
+  await begun();
+  repair();
+  await until(box, id, "helped");
+  await eventually(async () =>
+    expect((await box.state.cases({})).cases).toMatchObject([{ action: { skill: "once" }, helped: true, useless: [] }]),
+  );
+  expect(await states()).toEqual(["done", "helped"]);
+  expect(world.puppet.begun).toHaveLength(2);
 });
 
 // Its agents had no skill at all: the organ that reasons was never given anything to do.

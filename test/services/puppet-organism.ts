@@ -31,6 +31,7 @@ const SKILL: Omit<Skill, "name" | "idempotent"> = {
   params: {},
   effectCheck: "",
   remedies: [],
+  repairs: true,
   targetParam: "host",
   canUndo: false,
 };

@@ -35,7 +35,9 @@ function through(events: readonly ActionEvent[], from: ActionRecord = action, no
 }
 
 const begin: ActionEvent = { kind: "begin", taskId: "t", by: "ada" };
-const executed: ActionEvent = { kind: "executed", taskId: "t", undo: { skill: "scale-host", params: {} } };
+const CONFIRMED = { state: "confirmed", evidence: "Seen." } as const;
+const UNDO = { skill: "scale-host", params: {} };
+const executed: ActionEvent = { kind: "executed", taskId: "t", undo: UNDO, effect: CONFIRMED };
 const useless: ActionEvent = { kind: "checked", verdict: "useless", evidence: "It is at 9." };
 
 describe("an action", () => {
@@ -79,6 +81,18 @@ describe("an action", () => {
     expect(through([{ kind: "settle", outcome: "helped", by: "ada" }], unknown)?.state).toBe("helped");
     const plain = through([begin, { kind: "task-lost", taskId: "t" }], { ...action, checkedSeries: [] });
     expect(plain?.state).toBe("unknown");
+  });
+
+  // A silence was looked at as if it could make series routine again, was of no use, and was taken back while they burned.
+  it.each([
+    ["confirmed", "done"],
+    ["absent", "failed"],
+    ["unknown", "unknown"],
+  ] as const)("that repairs nothing and whose effect is %s is %s", (state, ends) => {
+    const silence = { ...action, skill: "silence", checkedSeries: [] };
+    const done = through([begin, { ...executed, effect: { state, evidence: "Listed." } }], silence);
+    expect(done).toMatchObject({ state: ends, undo: UNDO });
+    expect(through([useless], done)).toBeUndefined();
   });
 
   // Only what was done counted against the limit: failing restarts could follow one another without end.

@@ -22,7 +22,7 @@ export type ActionEvent =
   | { readonly kind: "begin"; readonly taskId: string; readonly by: string | null }
   | { readonly kind: "reject"; readonly by: string; readonly reason: string }
   | { readonly kind: "expire" }
-  | { readonly kind: "executed"; readonly taskId: string; readonly undo: Execution["undo"] }
+  | ({ readonly kind: "executed"; readonly taskId: string } & Pick<Execution, "undo" | "effect">)
   | { readonly kind: "task-failed"; readonly taskId: string; readonly message: string; readonly hasBegun: boolean }
   /** Nobody knows whether it took effect. */
   | { readonly kind: "task-lost"; readonly taskId: string }
@@ -42,6 +42,9 @@ export function isEnded({ state }: Pick<Action, "state">): boolean {
 export function isUnderWay({ state }: Pick<Action, "state">): boolean {
   return state === "acting" || state === "checking" || state === "undoing";
 }
+
+/** Whether it is meant to make series routine again: what is not helps nothing, and shows of no cause that it was another. */
+export const isRepair = ({ checkedSeries }: Pick<Action, "checkedSeries">): boolean => checkedSeries.length > 0;
 
 /** Whether something with a risk was done, or begun and failed. */
 export function wasTried({ risk, begunAtMs, state }: Pick<ActionRecord, "risk" | "begunAtMs" | "state">): boolean {
@@ -94,14 +97,10 @@ export function afterEvent(action: ActionRecord, event: ActionEvent, nowMs: numb
         return to({ state: "undone", reason: `${action.reason} It was taken back.` });
       }
       if (action.state !== "acting" || event.taskId !== action.taskId) return undefined;
-      if (action.checkedSeries.length === 0) {
-        return to({ state: "done", undo: event.undo, actedAtMs: nowMs, reason: "It was done." });
-      }
       return to({
-        state: "checking",
         undo: event.undo,
         actedAtMs: nowMs,
-        reason: `It was done; ${action.checkedSeries.join(", ")} will tell whether it helped.`,
+        ...(isRepair(action) ? looked(action) : byEffect(event.effect)),
       });
     case "task-failed":
       if (action.state === "undoing" && event.taskId === action.undoTaskId) {
@@ -115,7 +114,7 @@ export function afterEvent(action: ActionRecord, event: ActionEvent, nowMs: numb
       }
       if (action.state !== "acting" || event.taskId !== action.taskId) return undefined;
       const lost = { isLost: true, actedAtMs: nowMs };
-      if (action.checkedSeries.length === 0) {
+      if (!isRepair(action)) {
         return to({ ...lost, state: "unknown", reason: "Nobody saw how its task ended." });
       }
       const reason = `Nobody saw how its task ended; ${action.checkedSeries.join(", ")} will tell whether it helped.`;
@@ -133,4 +132,14 @@ export function afterEvent(action: ActionRecord, event: ActionEvent, nowMs: numb
       if (action.state !== "unknown") return undefined;
       return to({ state: event.outcome, decidedBy: event.by, reason: `${event.by} looked: ${event.outcome}.` });
   }
+}
+
+const looked = ({ checkedSeries }: ActionRecord) =>
+  ({ state: "checking", reason: `It was done; ${checkedSeries.join(", ")} will tell whether it helped.` }) as const;
+
+/** What repairs nothing has no other effect than its own. */
+function byEffect({ state, evidence }: Execution["effect"]): Pick<ActionRecord, "state" | "reason"> {
+  if (state === "absent") return { state: "failed", reason: `Its effect did not show. ${evidence}` };
+  if (state === "unknown") return { state: "unknown", reason: `Whether it took effect is not known. ${evidence}` };
+  return { state: "done", reason: "It was done." };
 }

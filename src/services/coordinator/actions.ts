@@ -435,7 +435,8 @@ function isToldWhenOver(action: ActionRecord): action is ActionRecord & { undo: 
 
 function afterTask(action: ActionRecord, task: TaskRecord, event: TaskEvent, nowMs: number): ActionRecord | undefined {
   if (task.state === "succeeded" && event.kind === "succeed") {
-    return afterEvent(action, { kind: "executed", taskId: task.id, undo: event.execution.undo }, nowMs);
+    const { undo, effect } = event.execution;
+    return afterEvent(action, { kind: "executed", taskId: task.id, undo, effect }, nowMs);
   }
   if (task.state !== "failed" && task.state !== "cancelled") return undefined;
   // Whoever stops a message need not say afterwards what became of it.

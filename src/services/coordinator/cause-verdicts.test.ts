@@ -19,6 +19,7 @@ const action = (
     rawConfidence,
     begunAtMs: next,
     undoTaskId: null,
+    checkedSeries: ["services/stock/latency"],
   }) as ActionRecord;
 
 const open = { state: "open", label: null } as const;
@@ -59,4 +60,10 @@ it("waits for what nobody knows yet, and never judges what was not put to the te
 it("believes a person who says that nothing was wrong", () => {
   expect(verdicts(none, action("helped"))).toEqual([false]);
   expect(verdicts(none, action("unknown"), action("helped", CART))).toEqual([false, false]);
+});
+
+// A silence is of no use against any cause: each that it was an answer to was judged wrong in the end.
+it("says nothing by what is not meant to repair", () => {
+  const silence = { ...action("failed"), checkedSeries: [] };
+  expect(verdicts(over, silence, action("helped", CART))).toEqual([true]);
 });

@@ -1,5 +1,5 @@
 /** Whether the causes of an incident that were acted on were right: what an action did says something of the remedy first. */
-import { type ActionRecord, isEnded } from "./action.ts";
+import { type ActionRecord, isEnded, isRepair } from "./action.ts";
 import type { IncidentRecord } from "./incident.ts";
 
 export interface CauseVerdict {
@@ -17,9 +17,7 @@ export function judgeCauses(
   incident: Pick<IncidentRecord, "state" | "label">,
   actions: readonly ActionRecord[],
 ): CauseVerdict[] {
-  const begun = actions.filter(
-    ({ risk, begunAtMs, cause }) => risk !== "none" && typeof begunAtMs === "number" && cause !== null,
-  );
+  const begun = actions.filter((one) => isRepair(one) && typeof one.begunAtMs === "number" && one.cause !== null);
   const byCause = Map.groupBy(begun, ({ cause }) => JSON.stringify([cause?.service, cause?.kind]));
   return [...byCause.values()].flatMap((answers) => {
     const first = answers.find(({ rawConfidence }) => rawConfidence !== null);

@@ -5,7 +5,7 @@ import { CoordinatorConfig } from "./config.ts";
 import { createDecisions } from "./decisions.ts";
 import type { Mode } from "#contracts/action.ts";
 import type { Skill } from "#contracts/organism.ts";
-import type { Maintenance } from "#contracts/policy.ts";
+import type { Maintenance, PolicyRule } from "#contracts/policy.ts";
 import type { ActionRecord } from "./action.ts";
 import type { NewAction } from "./actions.ts";
 import type { IncidentRecord } from "./incident.ts";
@@ -59,7 +59,7 @@ async function weighed(cases: readonly RecalledCase[]): Promise<Omit<Option, "pr
 }
 
 const RESTART = { name: "restart", when: "true", skill: "restart-host", target: "stock-host", params: {} };
-const SKILL = { name: "restart-host", risk: "high", targetParam: "host" } as Skill;
+const SKILL = { name: "restart-host", risk: "high", targetParam: "host", repairs: true } as Skill;
 const INCIDENT = { id: "inc_1", cause: null, series: [], acknowledgedBy: null, decision: null };
 const NOW = createFakeClock().now();
 const MAINTENANCE: Maintenance = { id: "mnt_1", target: "stock-*", fromMs: 0, toMs: NOW + 60_000, reason: "" };
@@ -70,12 +70,14 @@ async function decided(
   known: {
     readonly maintenances?: readonly Maintenance[];
     readonly recent?: readonly ActionRecord[];
+    readonly skill?: Partial<Skill>;
+    readonly rule?: Partial<PolicyRule>;
     /** Of the incident. */
     readonly own?: readonly ActionRecord[];
     readonly cause?: IncidentRecord["cause"];
   },
 ): Promise<{ action: NewAction | undefined; counted: readonly ActionRecord[] | undefined }> {
-  const compiled = compilePolicy([RESTART], [{ skill: "*", target: "*", mode }]);
+  const compiled = compilePolicy([{ ...RESTART, ...known.rule }], [{ skill: "*", target: "*", mode }]);
   if ("problems" in compiled) throw new Error(compiled.problems.join(" "));
   let action: NewAction | undefined;
   let counted: readonly ActionRecord[] | undefined;
@@ -90,7 +92,7 @@ async function decided(
         return { after: one, entries: [], statements: [], stored: () => {} };
       },
     } as never,
-    skills: async () => new Map([[SKILL.name, SKILL]]),
+    skills: async () => new Map([[SKILL.name, { ...SKILL, ...known.skill }]]),
     system: async () => ({ openIncidents: 1 }),
     heldBack: async (_action, recent) => {
       counted = recent;
@@ -100,7 +102,7 @@ async function decided(
     config: () => CoordinatorConfig.parse({}),
     clock: createFakeClock(),
   });
-  const incident = { ...INCIDENT, cause: known.cause ?? null };
+  const incident = { ...INCIDENT, series: ["services/stock/latency"], cause: known.cause ?? null };
   await decisions.on(incident as unknown as IncidentRecord, undefined, true);
   return { action, counted };
 }
@@ -145,6 +147,15 @@ it.each<[string, ActionRecord["state"], IncidentRecord["cause"], boolean, number
   const before = { rule: "restart", risk: "high", state, cause: CAUSE, endedAtMs: NOW - agoMs } as ActionRecord;
   const { action } = await decided("act", { own: [before], cause });
   expect(action !== undefined).toBe(isFollowedAgain);
+});
+
+// A silence, or a call that opens a ticket, was judged by series that it cannot make routine.
+it("looks at series for what is meant to repair, by its skill and its rule", async () => {
+  const checked = async (known: Parameters<typeof decided>[1]) => (await decided("act", known)).action?.checkedSeries;
+  expect(await checked({})).toEqual(["services/stock/latency"]);
+  expect(await checked({ skill: { repairs: false } })).toEqual([]);
+  expect(await checked({ rule: { repairs: false } })).toEqual([]);
+  expect(await checked({ skill: { risk: "none" } })).toEqual([]);
 });
 
 // A fault in the night was proposed once, expired, and burned on until somebody looked by chance.

@@ -133,9 +133,10 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
     }
     // Of a skill that nobody knows nobody knows the risk.
     const risk = skill?.risk ?? "high";
+    const repairs = risk !== "none" && (skill?.repairs ?? true) && rule.repairs !== false;
     const cause = incident.cause;
     let predictedDeltaE: number | null = null;
-    if (risk !== "none" && cause !== null && thought !== undefined) {
+    if (repairs && cause !== null && thought !== undefined) {
       const opinion = await deps.weigh(toOption(rule.skill, target, risk, thought), incident, cause);
       predictedDeltaE = opinion.deltaE;
       if (!opinion.isWorthIt) {
@@ -163,8 +164,8 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
       undo: null,
       undoTaskId: null,
       rawConfidence: thought === undefined ? null : namedConfidence(thought.diagnosis.cause),
-      recalled: thought === undefined ? [] : saidOf(rule.skill, thought),
-      checkedSeries: risk === "none" ? [] : seriesToCheck(incident, thought),
+      recalled: repairs && thought !== undefined ? saidOf(rule.skill, thought) : [],
+      checkedSeries: repairs ? seriesToCheck(incident, thought) : [],
       decidedBy: null,
       expiresAtMs: null,
       actedAtMs: null,

@@ -14,6 +14,7 @@ const USELESS = {
   taskId: "task_1",
   begunAtMs: 1,
   undoTaskId: null,
+  checkedSeries: ["services/stock/latency"],
   actedAtMs: 2,
 } as ActionRecord;
 const FAILED = {
@@ -77,6 +78,8 @@ it.each<[string, ActionRecord[], object]>([
     [USELESS, { ...USELESS, id: "act_2", target: "cart", cause: CART, state: "helped" }],
     { cause: { service: "cart" }, useless: [] },
   ],
+  // The next time it was a remedy that nobody knew to help.
+  ["nothing of what is not meant to repair", [{ ...USELESS, state: "done", checkedSeries: [] }], { action: null }],
   [
     "nothing of what was never begun",
     [{ ...USELESS, state: "rejected", taskId: null, begunAtMs: null }],

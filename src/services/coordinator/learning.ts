@@ -8,7 +8,7 @@ import type { energy } from "#contracts/energy.ts";
 import type { state } from "#contracts/state.ts";
 import { WriteRefused } from "#runtime/storage/database.ts";
 import type { Client } from "#runtime/client/client.ts";
-import { type ActionRecord, wasTried } from "./action.ts";
+import { type ActionRecord, isRepair, wasTried } from "./action.ts";
 import type { ActionStore } from "./action-store.ts";
 import { hasHelped, judgeCauses } from "./cause-verdicts.ts";
 import type { IncidentRecord } from "./incident.ts";
@@ -72,7 +72,7 @@ export function createLearning(deps: LearningDeps) {
     thought: StoredDiagnosis,
     actions: readonly ActionRecord[],
   ): Promise<void> {
-    const tried = actions.filter(wasTried);
+    const tried = actions.filter((one) => isRepair(one) && wasTried(one));
     // The one that helped is what the case is worth; else the last one that told something, else the last one.
     const told =
       tried.find(({ state }) => state === "helped") ?? tried.findLast((one) => hasHelped(one) !== null) ?? tried.at(-1);

@@ -32,6 +32,7 @@ it.each([
     timeoutMs: 1_000,
     effectCheck: "",
     remedies: [],
+    repairs: false,
     targetParam: null,
     canUndo: false,
     params: z.strictObject({}),

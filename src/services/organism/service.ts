@@ -136,10 +136,23 @@ function toInfo({
   timeoutMs,
   effectCheck,
   remedies,
+  repairs,
   targetParam,
   canUndo,
   params,
 }: Skill) {
   const schema = z.toJSONSchema(params, { io: "input" }) as z.core.util.JSONType;
-  return { name, summary, risk, idempotent, timeoutMs, effectCheck, remedies, targetParam, canUndo, params: schema };
+  return {
+    name,
+    summary,
+    risk,
+    idempotent,
+    timeoutMs,
+    effectCheck,
+    remedies,
+    repairs,
+    targetParam,
+    canUndo,
+    params: schema,
+  };
 }

@@ -32,6 +32,7 @@ export function callHttp(rules: RequestRules): Skill {
     timeoutMs: 60_000,
     effectCheck: "The endpoint answered an expected status.",
     remedies: [],
+    repairs: true,
     targetParam: null,
     canUndo: false,
     params: Params,

@@ -13,6 +13,7 @@ export const noop = defineSkill({
   timeoutMs: 60_000,
   effectCheck: "None is needed: there is no effect.",
   remedies: [],
+  repairs: false,
   targetParam: null,
   canUndo: false,
   params: z.strictObject({

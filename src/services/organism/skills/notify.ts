@@ -29,6 +29,7 @@ export function notify(rules: RequestRules, secrets: () => Readonly<Record<strin
     timeoutMs: 15_000,
     effectCheck: "The log took the line; the receiver answered 2xx.",
     remedies: [],
+    repairs: false,
     targetParam: null,
     canUndo: true,
     params: Params,

@@ -36,6 +36,7 @@ export function plan(clients: PlanClients, skills: () => readonly Remedy[]): Ski
     timeoutMs: 15_000,
     effectCheck: "The plan is there; it changes nothing else.",
     remedies: [],
+    repairs: false,
     targetParam: null,
     canUndo: false,
     params: z.strictObject({

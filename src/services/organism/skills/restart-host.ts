@@ -14,6 +14,7 @@ export function restartHost(platform: Platform): Skill {
     timeoutMs: 120_000,
     effectCheck: "The engine shows as many new replicas ready as are wanted, and none of the old ones left.",
     remedies: ["latency", "errors", "memory", "crash"],
+    repairs: true,
     targetParam: "host",
     canUndo: false,
     params: z.strictObject({ host: z.string().min(1).max(60) }),

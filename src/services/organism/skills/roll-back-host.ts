@@ -15,6 +15,7 @@ export function rollBackHost(platform: Platform): Skill {
     timeoutMs: 120_000,
     effectCheck: "The engine shows as many replicas of the previous version ready as are wanted, and no others.",
     remedies: ["change"],
+    repairs: true,
     targetParam: "host",
     canUndo: true,
     params: z.strictObject({ host: z.string().min(1).max(60) }),

@@ -43,6 +43,7 @@ export function runCommand(commands: () => Readonly<Record<string, CommandConfig
     timeoutMs: SKILL_TIMEOUT_MS,
     effectCheck: "It exited with 0.",
     remedies: [],
+    repairs: true,
     targetParam: "target",
     canUndo: true,
     params: z.strictObject({

@@ -14,6 +14,7 @@ export function scaleHost(platform: Platform): Skill {
     timeoutMs: 120_000,
     effectCheck: "The engine shows exactly the wanted number of replicas ready, and none other left.",
     remedies: ["load", "latency"],
+    repairs: true,
     targetParam: "host",
     canUndo: true,
     params: z.strictObject({ host: z.string().min(1).max(60), replicas: z.int().min(1).max(64) }),

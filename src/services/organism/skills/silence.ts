@@ -17,6 +17,7 @@ export function silence(client: Pick<Client<typeof coordinator>, "addSilence" | 
     timeoutMs: 10_000,
     effectCheck: "The coordinator lists the silence.",
     remedies: [],
+    repairs: false,
     targetParam: "series",
     canUndo: true,
     params: z.strictObject({
