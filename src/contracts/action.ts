@@ -10,8 +10,8 @@ export type Mode = z.output<typeof Mode>;
  * observed: written down instead of done, for its mode or for maintenance · held: not now, for the reason given · proposed: waits for a person · rejected, expired:
  * final · acting: its task is under way · done: it repairs nothing, such as telling somebody, and was done · checking: done,
  * or perhaps done, and its effect is looked for · helped: final · useless: it did not help, and there is nothing to undo · undoing, undone: it
- * did not help and is taken back · failed: its task failed · unknown: nobody knows whether it was done, or whether it helped;
- * a person says so.
+ * did not help and is taken back, or will be when maintenance is over · failed: its task failed · unknown: nobody knows whether it was done, whether it
+ * helped, or whether it was taken back; a person says so.
  */
 export const ActionState = z.enum([
   "observed",

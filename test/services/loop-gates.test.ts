@@ -119,6 +119,22 @@ describe("what keeps it from acting", () => {
   });
 });
 
+// It was scaled back in the midst of the maintenance in which nothing was to be done to it.
+it("what did not help is taken back when the maintenance of its host is over", async () => {
+  const box = await open();
+  const id = await fault(box);
+  await begun();
+  const { id: maintenance } = await box.coordinator.addMaintenance({ target: "stock-*", toMs: Date.now() + 60_000 });
+  world.puppet.running[0]?.succeed("done", null, { skill: "safe", params: {} });
+  await until(box, id, "undoing");
+  expect(await actionOf(box, id)).toMatchObject({ undoTaskId: null, reason: expect.stringContaining(maintenance) });
+  expect(world.puppet.begun).toHaveLength(1);
+  await box.coordinator.removeMaintenance({ id: maintenance });
+  await begun();
+  world.puppet.running[0]?.succeed();
+  await until(box, id, "undone");
+});
+
 describe("what was held back", () => {
   // Two repairs at once, or one that undoes the other: nobody could tell what helped.
   it("is the other of two opposite actions on one target that two incidents ask for, and says why", async () => {

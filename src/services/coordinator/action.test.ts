@@ -63,10 +63,32 @@ describe("an action", () => {
     expect(through([{ kind: "task-failed", taskId: "u", message: "no", hasBegun: true }], undoing)?.state).toBe(
       "useless",
     );
-    // It read as if the effect were still there, which nobody knows.
+  });
+
+  // It read as if the effect were still there, which nobody knows, and the next repair of its target went ahead.
+  it("is unknown while nobody saw whether it was taken back, until a person has looked", () => {
+    const undoing = through([begin, executed, useless, { kind: "undo", taskId: "u" }]);
     const lost = through([{ kind: "task-lost", taskId: "u" }], undoing);
-    expect(lost).toMatchObject({ state: "useless", reason: expect.stringContaining("Nobody saw") });
-    expect(lost?.reason).not.toContain("failed");
+    expect(lost).toMatchObject({ state: "unknown", isLost: true, reason: expect.stringContaining("Nobody saw") });
+    const settled = through([{ kind: "settle", outcome: "useless", by: "ada" }], lost);
+    expect(settled).toMatchObject({ state: "useless", endedAtMs: 500 });
+    // Never blindly a second time.
+    expect(through([{ kind: "undo", taskId: "v" }], settled)).toBeUndefined();
+  });
+
+  it("is taken back when what holds that is over, or is not", () => {
+    const held = through([begin, executed, useless, { kind: "undo-held", why: "Maintenance." }]);
+    expect(held).toMatchObject({ state: "undoing", undoTaskId: null, endedAtMs: null });
+    expect(through([{ kind: "undo-held", why: "Maintenance." }], held)).toBeUndefined();
+    expect(through([{ kind: "undo", taskId: "u" }], held)).toMatchObject({ state: "undoing", undoTaskId: "u" });
+    const stays = through([{ kind: "undo-given-up", why: "Observe." }], held);
+    expect(stays).toMatchObject({ state: "useless", endedAtMs: 500, reason: expect.stringContaining("Observe.") });
+    expect(
+      through([
+        { kind: "undo-held", why: "" },
+        { kind: "undo-given-up", why: "" },
+      ]),
+    ).toBeUndefined();
   });
 
   // Nobody knows whether it ran: repeating it blindly could do it twice.
@@ -106,6 +128,7 @@ describe("an action", () => {
     const anEvent: fc.Arbitrary<ActionEvent> = fc.oneof(
       fc.constantFrom(begin, executed, useless, { kind: "expire" } as const),
       fc.record({ kind: fc.constant("undo" as const), taskId: fc.constantFrom("t", "u") }),
+      fc.record({ kind: fc.constantFrom("undo-held" as const, "undo-given-up" as const), why: fc.constant("w") }),
       fc.record({ kind: fc.constant("reject" as const), by: fc.constant("bob"), reason: fc.constant("") }),
       fc.record({
         kind: fc.constant("task-failed" as const),

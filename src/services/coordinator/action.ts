@@ -29,6 +29,9 @@ export type ActionEvent =
   /** What the look at its series said; `unsure` when they did not tell. */
   | { readonly kind: "checked"; readonly verdict: "helped" | "useless" | "unsure"; readonly evidence: string }
   | { readonly kind: "undo"; readonly taskId: string }
+  /** It will be taken back, and not now. */
+  | { readonly kind: "undo-held"; readonly why: string }
+  | { readonly kind: "undo-given-up"; readonly why: string }
   | { readonly kind: "settle"; readonly outcome: "helped" | "useless" | "failed"; readonly by: string };
 
 /** States in which something may still become of an action. */
@@ -54,6 +57,14 @@ export function wasTried({ risk, begunAtMs, state }: Pick<ActionRecord, "risk" |
 /** Whether nobody decided on it in time; what expires with its incident does so before. */
 export function hasLapsed({ state, expiresAtMs, endedAtMs }: ActionRecord): boolean {
   return state === "expired" && expiresAtMs !== null && endedAtMs !== null && endedAtMs >= expiresAtMs;
+}
+
+/** Whether it did not help, and nothing that takes it back has begun. */
+export function isToBeUndone(
+  action: ActionRecord,
+): action is ActionRecord & { readonly undo: NonNullable<ActionRecord["undo"]> } {
+  const { state, undo, undoTaskId } = action;
+  return (state === "useless" || state === "undoing") && undo !== null && undoTaskId === null;
 }
 
 /** Whatever shows the same so long after it helped has come back. */
@@ -110,7 +121,8 @@ export function afterEvent(action: ActionRecord, event: ActionEvent, nowMs: numb
       return to({ state: "failed", reason: event.message, ...(event.hasBegun ? {} : { begunAtMs: null }) });
     case "task-lost": {
       if (action.state === "undoing" && event.taskId === action.undoTaskId) {
-        return to({ state: "useless", reason: `${action.reason} Nobody saw whether it was taken back.` });
+        const reason = `${action.reason} Nobody saw whether it was taken back.`;
+        return to({ state: "unknown", isLost: true, reason });
       }
       if (action.state !== "acting" || event.taskId !== action.taskId) return undefined;
       const lost = { isLost: true, actedAtMs: nowMs };
@@ -126,8 +138,13 @@ export function afterEvent(action: ActionRecord, event: ActionEvent, nowMs: numb
       return to({ state: event.verdict === "unsure" ? "unknown" : event.verdict, reason });
     }
     case "undo":
-      if (action.state !== "useless" || action.undo === null || action.undoTaskId !== null) return undefined;
-      return to({ state: "undoing", undoTaskId: event.taskId });
+      return isToBeUndone(action) ? to({ state: "undoing", undoTaskId: event.taskId }) : undefined;
+    case "undo-held":
+      if (action.state !== "useless" || !isToBeUndone(action)) return undefined;
+      return to({ state: "undoing", reason: `${action.reason} It is taken back later. ${event.why}` });
+    case "undo-given-up":
+      if (!isToBeUndone(action)) return undefined;
+      return to({ state: "useless", reason: `${action.reason} It is not taken back. ${event.why}` });
     case "settle":
       if (action.state !== "unknown") return undefined;
       return to({ state: event.outcome, decidedBy: event.by, reason: `${event.by} looked: ${event.outcome}.` });

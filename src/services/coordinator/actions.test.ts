@@ -1,4 +1,6 @@
+import type { CompiledQuery } from "kysely";
 import { describe, expect, it } from "vitest";
+import type { Mode } from "#contracts/action.ts";
 import type { Execution } from "#contracts/organism.ts";
 import { systemRandom } from "#core/random.ts";
 import { createBuilder } from "#runtime/storage/builder.ts";
@@ -63,11 +65,17 @@ function open() {
   const q = createBuilder<Tables>("sqlite");
   const db: Database = {
     dialect: "sqlite",
-    read: async () => [],
+    read: async <R>({ sql }: CompiledQuery<R>) => (sql.includes("maintenances") ? (planned as R[]) : []),
     write: async () => [],
     statementCount: 0,
     close: async () => {},
   };
+  let planned: readonly object[] = [];
+  const maintain = (target: string, fromMs: number, toMs: number) => {
+    planned = [{ id: "mnt_1", target, from_ms: fromMs, to_ms: toMs, reason: "" }];
+    return actions.addMaintenance(1, { target, fromMs, toMs, reason: "" });
+  };
+  let mode: Mode = "act";
   const statement = q.selectFrom("coordinator_actions").selectAll().compile();
   const actions = createActions({
     store: createActionStore(db, q),
@@ -82,7 +90,7 @@ function open() {
     routeOf: async () => ({ timeoutMs: 1_000, idempotent: false }),
     seriesSince: async () => [{ series: "services/cart/latency", crossing, values: [120, 120, 120] }],
     heldBack: async () => undefined,
-    modeOf: () => "act",
+    modeOf: () => mode,
     begins: async () => {},
     clock,
     ids,
@@ -104,7 +112,8 @@ function open() {
     return id;
   };
   const stateOf = (id: string) => actions.recent().find((one) => one.id === id)?.state;
-  return { clock, drift, actions, take, done, stateOf };
+  const setMode = (next: Mode) => void (mode = next);
+  return { clock, drift, actions, take, done, stateOf, setMode, maintain };
 }
 
 describe("a wall clock that jumps", () => {
@@ -177,4 +186,30 @@ it("leaves one message that an incident is over, however many told of it", async
   const over = (statements: readonly object[]) => statements.filter((one) => JSON.stringify(one).includes(OVER_TOPIC));
   expect(over(actions.ending("inc_1").statements)).toHaveLength(1);
   expect(over(actions.ending("inc_2").statements)).toHaveLength(0);
+});
+
+describe("what did not help", () => {
+  const UNDO = { skill: "scale-host", params: {} };
+  const only = (actions: ReturnType<typeof open>["actions"]) => actions.recent()[0];
+
+  // A host was scaled in the midst of the maintenance in which nothing was to be done to it.
+  it("is taken back when the maintenance of its target is over", async () => {
+    const { clock, actions, done, maintain } = open();
+    await done({}, UNDO);
+    await maintain("cart", clock.now(), clock.now() + 120_000);
+    await clock.advance(119_000);
+    expect(only(actions)).toMatchObject({ state: "undoing", undoTaskId: null });
+    expect(only(actions)?.reason).toContain("mnt_1");
+    await clock.advance(3_000);
+    expect(only(actions)).toMatchObject({ state: "undoing", undoTaskId: expect.any(String) });
+  });
+
+  it("stays as it is where nothing may be done by now", async () => {
+    const { clock, actions, done, setMode } = open();
+    await done({}, UNDO);
+    setMode("observe");
+    await clock.advance(70_000);
+    expect(only(actions)).toMatchObject({ state: "useless", undoTaskId: null });
+    expect(only(actions)?.reason).toContain("observe");
+  });
 });

@@ -13,7 +13,7 @@ import { ServiceError } from "#core/service-error.ts";
 import { runDetached } from "#runtime/call.ts";
 import type { Outbox } from "#runtime/storage/outbox.ts";
 import type { Logger } from "#runtime/telemetry/logger.ts";
-import { type ActionEvent, type ActionRecord, afterEvent } from "./action.ts";
+import { type ActionEvent, type ActionRecord, afterEvent, isToBeUndone } from "./action.ts";
 import type { ActionStore } from "./action-store.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { judgeEffect, type SeriesSince } from "./effect-check.ts";
@@ -70,6 +70,8 @@ export type Actions = ReturnType<typeof createActions>;
 
 /** An action as it was decided, before it has an id. */
 export type NewAction = Omit<ActionRecord, "id" | "createdAtMs" | "taskId">;
+
+type Undoable = ActionRecord & { readonly undo: NonNullable<ActionRecord["undo"]> };
 
 const LOOK_EVERY_MS = 1_000;
 const HOUR_MS = 3_600_000;
@@ -179,12 +181,37 @@ export function createActions(deps: ActionsDeps) {
     const nowMs = clock.now();
     const entries = [story.actionChecked(after, nowMs)];
     const learn = learnFrom(after);
-    if (after.state !== "useless" || after.undo === null || after.undoTaskId !== null) {
-      return toStep(after, entries, [learn]);
+    if (after.state !== "useless" || !isToBeUndone(after)) return toStep(after, entries, [learn]);
+    const held = heldByMaintenance(after, maintenances, nowMs);
+    if (held === undefined) return takeBack(after, entries, [learn]);
+    const later = required(afterEvent(after, { kind: "undo-held", why: held }, nowMs), after, "taken back later");
+    return toStep(later, [...entries, story.actionKept(later, held, nowMs)], [learn]);
+  }
+
+  /** Begins to, unless nothing may be done to its target any more. */
+  async function takeBack(
+    action: Undoable,
+    entries: readonly StoryEntry[],
+    also: readonly CompiledQuery<unknown>[],
+  ): Promise<Step> {
+    const nowMs = clock.now();
+    if (deps.modeOf(action) === "observe") {
+      const why = observedByNow(action);
+      const kept = required(afterEvent(action, { kind: "undo-given-up", why }, nowMs), action, "left as it is");
+      return toStep(kept, [...entries, story.actionKept(kept, why, nowMs)], also);
     }
-    const { task, insert } = await taskFor(after, after.undo.skill, after.undo.params, `Taking back ${after.skill}`);
-    const undoing = required(afterEvent(after, { kind: "undo", taskId: task.id }, nowMs), after, "taken back");
-    return toStep(undoing, entries, [learn, insert], [task]);
+    const { skill, params } = action.undo;
+    const { task, insert } = await taskFor(action, skill, params, `Taking back ${action.skill}`);
+    const undoing = required(afterEvent(action, { kind: "undo", taskId: task.id }, nowMs), action, "taken back");
+    return toStep(undoing, entries, [...also, insert], [task]);
+  }
+
+  /** What was to be taken back when maintenance is over. */
+  async function takeBackAtLast({ id }: ActionRecord): Promise<void> {
+    await deps.inTurn(async (epoch) => {
+      const action = known.get(id);
+      if (action !== undefined && isWaitingForUndo(action)) await take(epoch, await takeBack(action, [], []));
+    });
   }
 
   const learnFrom = (action: ActionRecord): CompiledQuery =>
@@ -205,7 +232,8 @@ export function createActions(deps: ActionsDeps) {
   function arm(): void {
     if (!isOwner || cancelTimer !== undefined) return;
     const waits = [...known.values()].some(
-      ({ state, expiresAtMs }) => state === "checking" || (state === "proposed" && expiresAtMs !== null),
+      (one) =>
+        one.state === "checking" || (one.state === "proposed" && one.expiresAtMs !== null) || isWaitingForUndo(one),
     );
     if (!waits) return;
     cancelTimer = runDetached(() =>
@@ -222,7 +250,9 @@ export function createActions(deps: ActionsDeps) {
       if (!isOwner) return;
       try {
         if (action.state === "checking") await check(action);
-        else if (action.state === "proposed" && (action.expiresAtMs ?? Infinity) <= latestNow(action.id)) {
+        else if (isWaitingForUndo(action)) {
+          if (heldByMaintenance(action, maintenances, clock.now()) === undefined) await takeBackAtLast(action);
+        } else if (action.state === "proposed" && (action.expiresAtMs ?? Infinity) <= latestNow(action.id)) {
           await change(action.id, { kind: "expire" });
         }
       } catch (error) {
@@ -266,7 +296,7 @@ export function createActions(deps: ActionsDeps) {
   async function obstacleTo(action: ActionRecord): Promise<string | undefined> {
     const maintenance = heldByMaintenance(action, maintenances, clock.now());
     if (maintenance !== undefined) return maintenance;
-    if (deps.modeOf(action) === "observe") return `The mode of ${skillName(action)} is observe by now.`;
+    if (deps.modeOf(action) === "observe") return observedByNow(action);
     return deps.heldBack(action);
   }
 
@@ -428,8 +458,13 @@ export function createActions(deps: ActionsDeps) {
   };
 }
 
+const observedByNow = (action: ActionRecord): string => `The mode of ${skillName(action)} is observe by now.`;
+
+const isWaitingForUndo = (action: ActionRecord): action is Undoable =>
+  action.state === "undoing" && isToBeUndone(action);
+
 /** Somebody was told of an incident by it, and has not been told of the end. */
-function isToldWhenOver(action: ActionRecord): action is ActionRecord & { undo: NonNullable<ActionRecord["undo"]> } {
+function isToldWhenOver(action: ActionRecord): action is Undoable {
   return action.risk === "none" && action.state === "done" && action.undo !== null && action.undoTaskId === null;
 }
 

@@ -14,6 +14,7 @@ const action = (id: string, target: string, changes: Partial<ActionRecord> = {})
     skill: "restart-host",
     state: "helped",
     begunAtMs: NOW - 60_000,
+    undoTaskId: null,
     ...changes,
   }) as ActionRecord;
 
@@ -50,6 +51,11 @@ describe("what is held back", () => {
     expect(heldBack(wanted, [lost], graph, limits, NOW + 86_400_000)).toContain("seedcore settle");
     expect(heldBack(wanted, [{ ...lost, target: "front-host" }], graph, limits, NOW)).toBeUndefined();
     expect(heldBack(wanted, [{ ...lost, isLost: false }], graph, limits, NOW)).toBeUndefined();
+  });
+
+  it("is another on a target while nobody knows whether the last one was taken back", () => {
+    const lost = action("old", "stock-host", { state: "unknown", isLost: true, undoTaskId: "task_2" });
+    expect(heldBack(wanted, [lost], graph, limits, NOW)).toContain("was taken back is not known (old)");
   });
 
   it("counts what was begun, whether it was done or not", () => {

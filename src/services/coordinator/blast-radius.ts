@@ -35,7 +35,8 @@ export function heldBack(
   const same = others.filter(({ target }) => target === action.target);
   const lost = same.find(({ state, isLost }) => state === "unknown" && isLost === true);
   if (lost !== undefined) {
-    return `Whether ${lost.skill}${ofIt} was done is not known (${lost.id}). ${howToSettle(lost.id)}`;
+    const what = lost.undoTaskId === null ? "done" : "taken back";
+    return `Whether ${lost.skill}${ofIt} was ${what} is not known (${lost.id}). ${howToSettle(lost.id)}`;
   }
   const begun = same.filter(({ begunAtMs }) => typeof begunAtMs === "number" && nowMs - begunAtMs < HOUR_MS);
   if (begun.length >= limits.perTargetPerHour) {

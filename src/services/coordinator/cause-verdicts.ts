@@ -43,5 +43,5 @@ function isRight(
 /** Null when nobody knows, or it was never done. */
 export function hasHelped({ state, undoTaskId }: Pick<ActionRecord, "state" | "undoTaskId">): boolean | null {
   if (state === "helped") return true;
-  return state === "useless" || undoTaskId !== null ? false : null;
+  return state === "useless" || state === "undoing" || undoTaskId !== null ? false : null;
 }

@@ -118,6 +118,17 @@ export function actionChecked(action: Action, nowMs: number): StoryEntry {
   };
 }
 
+/** What is or was to be taken back, and is not: now, or at all. */
+export function actionKept(action: Action, why: string, nowMs: number): StoryEntry {
+  const what = action.state === "undoing" ? "taken back later" : "not taken back";
+  return {
+    atMs: nowMs,
+    kind: "note",
+    text: `${skillName(action)} is ${what}. ${why}`,
+    data: { actionId: action.id },
+  };
+}
+
 export function actionUndone(action: Action, nowMs: number): StoryEntry {
   return {
     atMs: nowMs,
