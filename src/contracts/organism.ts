@@ -41,6 +41,8 @@ export type Skill = z.output<typeof Skill>;
 export const Effect = z.object({ state: z.enum(["confirmed", "absent", "unknown"]), evidence: z.string() });
 export type Effect = z.output<typeof Effect>;
 
+const Undo = z.object({ skill: z.string(), params: z.record(z.string(), z.json()) });
+
 export const Execution = z.object({
   organ: z.string(),
   agent: z.string(),
@@ -50,7 +52,7 @@ export const Execution = z.object({
   /** What it changed in the system, for those who look for causes later; null for a skill that changes nothing. */
   change: z.object({ kind: z.string(), target: z.string(), summary: z.string() }).nullable(),
   /** The task that takes it back; null where there is nothing to take back. */
-  undo: z.object({ skill: z.string(), params: z.record(z.string(), z.json()) }).nullable(),
+  undo: Undo.nullable(),
   durationMs: z.number(),
 });
 export type Execution = z.output<typeof Execution>;
@@ -98,6 +100,20 @@ export const organism = defineContract("organism", {
         timeoutMs: z.int(),
       }),
       errors: { UNKNOWN_TASK_TYPE: z.object({ type: z.string(), known: z.array(z.string()) }) },
+    }),
+    undoOf: procedure({
+      summary:
+        "What would take such a task back, asked before it is begun; null where nothing does, or only the execution tells.",
+      method: "POST",
+      path: "/undo-of",
+      scope: "read",
+      idempotent: true,
+      input: z.object({ type: z.string(), params: z.record(z.string(), z.json()).default({}) }),
+      output: z.object({ undo: Undo.nullable() }),
+      errors: {
+        UNKNOWN_TASK_TYPE: z.object({ type: z.string(), known: z.array(z.string()) }),
+        BAD_PARAMS: z.object({ issues: z.array(z.string()) }),
+      },
     }),
     execute: procedure({
       summary: "Routes a task to an organ, lets one of its agents execute the skill, and checks the effect.",

@@ -417,8 +417,12 @@ describe("hosts", () => {
       effect: { state: "confirmed" },
       result: { version: "0", previous: "1" },
       change: { kind: "rollback", target: "core" },
-      undo: { skill: "roll-back-host", params: { host: "core" } },
+      undo: { skill: "roll-back-host", params: { host: "core", to: "1" } },
     });
+    expect(await organism.undoOf({ type: "roll-back-host", params: { host: "core" } })).toMatchObject({
+      undo: { params: { to: "1" } },
+    });
+    expect(await organism.undoOf({ type: "restart-host", params: { host: "core" } })).toEqual({ undo: null });
   });
 
   it("that cannot be looked at to the end, because this process goes first, have an unknown effect", async () => {

@@ -58,6 +58,7 @@ export function createPuppet(): Puppet {
       const idempotent = types[type as keyof typeof types];
       return { organ: "puppet", skill: type, resolvedFrom: "skill" as const, idempotent, timeoutMs: 60_000 };
     },
+    undoOf: async () => ({ undo: null }),
     execute({ taskId, attempt, type }, { fail, signal }) {
       return new Promise((resolve, reject) => {
         const end = (settle: () => void) => {

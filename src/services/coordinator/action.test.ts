@@ -34,7 +34,7 @@ function through(events: readonly ActionEvent[], from: ActionRecord = action, no
   return events.reduce<ActionRecord | undefined>((one, event) => one && afterEvent(one, event, nowMs), from);
 }
 
-const begin: ActionEvent = { kind: "begin", taskId: "t", by: "ada" };
+const begin = { kind: "begin", taskId: "t", by: "ada", undo: null } as const satisfies ActionEvent;
 const CONFIRMED = { state: "confirmed", evidence: "Seen." } as const;
 const UNDO = { skill: "scale-host", params: {} };
 const executed: ActionEvent = { kind: "executed", taskId: "t", undo: UNDO, effect: CONFIRMED };
@@ -95,6 +95,11 @@ describe("an action", () => {
   it("whose executor died is unknown until its series or a person say what became of it", () => {
     const checking = through([begin, { kind: "task-lost", taskId: "t" }]);
     expect(checking).toMatchObject({ state: "checking", actedAtMs: 500, undo: null });
+    const known = through([
+      { ...begin, undo: UNDO },
+      { kind: "task-lost", taskId: "t" },
+    ]);
+    expect(known).toMatchObject({ state: "checking", undo: UNDO });
     const helped = through([{ kind: "checked", verdict: "helped", evidence: "Routine." }], checking);
     expect(helped).toMatchObject({ state: "helped", reason: "Nobody saw it done. Routine." });
     const unknown = through([{ kind: "checked", verdict: "unsure", evidence: "Too few." }], checking);

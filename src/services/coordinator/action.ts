@@ -5,7 +5,7 @@ import type { Execution } from "#contracts/organism.ts";
 export interface ActionRecord extends Action {
   /** The host, service or target it counts for in the blast radius, and how risky it is. */
   readonly risk: "none" | "low" | "high";
-  /** What takes it back; known once it was done. */
+  /** What takes it back: as it was when it began, else as its execution told. */
   readonly undo: Execution["undo"];
   /** How sure the cause was on which it was decided, before recalibration; null when none was named. */
   readonly rawConfidence: number | null;
@@ -19,7 +19,7 @@ export interface ActionRecord extends Action {
 
 export type ActionEvent =
   /** It may be done now: by its mode, by a person, or because what held it back is over. */
-  | { readonly kind: "begin"; readonly taskId: string; readonly by: string | null }
+  | ({ readonly kind: "begin"; readonly taskId: string; readonly by: string | null } & Pick<Execution, "undo">)
   | { readonly kind: "reject"; readonly by: string; readonly reason: string }
   | { readonly kind: "expire" }
   | ({ readonly kind: "executed"; readonly taskId: string } & Pick<Execution, "undo" | "effect">)
@@ -92,6 +92,7 @@ export function afterEvent(action: ActionRecord, event: ActionEvent, nowMs: numb
         decidedBy: event.by,
         expiresAtMs: null,
         begunAtMs: nowMs,
+        undo: event.undo,
         reason,
       });
     }
@@ -109,7 +110,8 @@ export function afterEvent(action: ActionRecord, event: ActionEvent, nowMs: numb
       }
       if (action.state !== "acting" || event.taskId !== action.taskId) return undefined;
       return to({
-        undo: event.undo,
+        // An attempt after the first sees what that has done.
+        undo: action.undo ?? event.undo,
         actedAtMs: nowMs,
         ...(isRepair(action) ? looked(action) : byEffect(event.effect)),
       });

@@ -65,14 +65,14 @@ function open() {
   const q = createBuilder<Tables>("sqlite");
   const db: Database = {
     dialect: "sqlite",
-    read: async <R>({ sql }: CompiledQuery<R>) => (sql.includes("maintenances") ? (planned as R[]) : []),
+    read: async <R>({ sql }: CompiledQuery<R>) => (sql.includes("maintenances") ? (planned.maintenances as R[]) : []),
     write: async () => [],
     statementCount: 0,
     close: async () => {},
   };
-  let planned: readonly object[] = [];
+  const planned: { maintenances: readonly object[]; undo: Execution["undo"] } = { maintenances: [], undo: null };
   const maintain = (target: string, fromMs: number, toMs: number) => {
-    planned = [{ id: "mnt_1", target, from_ms: fromMs, to_ms: toMs, reason: "" }];
+    planned.maintenances = [{ id: "mnt_1", target, from_ms: fromMs, to_ms: toMs, reason: "" }];
     return actions.addMaintenance(1, { target, fromMs, toMs, reason: "" });
   };
   let mode: Mode = "act";
@@ -92,6 +92,7 @@ function open() {
     heldBack: async () => undefined,
     modeOf: () => mode,
     begins: async () => {},
+    undoOf: async () => planned.undo,
     clock,
     ids,
     log,
@@ -112,8 +113,10 @@ function open() {
     return id;
   };
   const stateOf = (id: string) => actions.recent().find((one) => one.id === id)?.state;
+  /** What would take the next action back, as is known when it begins. */
+  const setUndo = (undo: Execution["undo"]) => void (planned.undo = undo);
   const setMode = (next: Mode) => void (mode = next);
-  return { clock, drift, actions, take, done, stateOf, setMode, maintain };
+  return { clock, drift, actions, take, done, stateOf, setMode, setUndo, maintain };
 }
 
 describe("a wall clock that jumps", () => {
@@ -202,6 +205,27 @@ describe("what did not help", () => {
     expect(only(actions)?.reason).toContain("mnt_1");
     await clock.advance(3_000);
     expect(only(actions)).toMatchObject({ state: "undoing", undoTaskId: expect.any(String) });
+  });
+
+  // A later attempt saw what the first had done, and knew of nothing to take back.
+  it("is taken back as was known when it began, whatever its last attempt says", async () => {
+    const { clock, actions, done, setUndo } = open();
+    setUndo(UNDO);
+    await done({}, null);
+    expect(only(actions)).toMatchObject({ state: "checking", undo: UNDO });
+    await clock.advance(70_000);
+    expect(only(actions)).toMatchObject({ state: "undoing" });
+  });
+
+  it("is taken back also when nobody saw it done", async () => {
+    const { clock, actions, take, setUndo } = open();
+    setUndo(UNDO);
+    await take({});
+    const taskId = only(actions)?.taskId ?? "";
+    const error = { code: "OUTCOME_UNKNOWN", message: "Its process died." };
+    actions.closing({ id: taskId, state: "failed", attempts: 1, error } as TaskRecord, { kind: "orphan" })?.stored();
+    await clock.advance(70_000);
+    expect(only(actions)).toMatchObject({ state: "undoing", isLost: true });
   });
 
   it("stays as it is where nothing may be done by now", async () => {

@@ -60,6 +60,8 @@ export interface ActionsDeps {
   readonly modeOf: (action: ActionRecord) => Mode;
   /** Told before it is begun. */
   readonly begins: (action: ActionRecord) => Promise<void>;
+  /** What would take it back, as things are before it begins; null where nobody knows. */
+  readonly undoOf: (action: ActionRecord) => Promise<ActionRecord["undo"]>;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
@@ -131,14 +133,18 @@ export function createActions(deps: ActionsDeps) {
   }
 
   async function begin(action: ActionRecord, by: string | null): Promise<Step> {
-    await deps.begins(action);
+    const [undo] = await Promise.all([deps.undoOf(action), deps.begins(action)]);
     const { task, insert } = await taskFor(
       action,
       action.skill,
       action.params,
       `${action.skill} by rule "${action.rule}"`,
     );
-    const after = required(afterEvent(action, { kind: "begin", taskId: task.id, by }, clock.now()), action, "begun");
+    const after = required(
+      afterEvent(action, { kind: "begin", taskId: task.id, by, undo }, clock.now()),
+      action,
+      "begun",
+    );
     return toStep(after, [story.actionDecided(after, clock.now())], [insert], [task]);
   }
 

@@ -146,6 +146,14 @@ export const create: ServiceFactory = async (context) => {
         .openEntry({ actionId: id, skill, target, predictedDeltaE }, BRIEF)
         .catch((error: unknown) => log.debug({ err: error }, "The energy before an action is not known."));
     },
+    undoOf: async ({ skill, params, risk }) => {
+      if (risk === "none") return null;
+      const { undo } = await clients.organism.undoOf({ type: skill, params }, BRIEF).catch((error: unknown) => {
+        log.debug({ err: error, skill }, "What takes an action back is not known before it begins.");
+        return { undo: null };
+      });
+      return undo;
+    },
     clock,
     ids,
     log,

@@ -1,13 +1,13 @@
 /** One execution: schema, fence, agent, skill, time-out, outcome. */
 import type { Execution } from "#contracts/organism.ts";
 import type { Clock } from "#core/clock.ts";
-import { ServiceError } from "#core/service-error.ts";
+import { isServiceError, ServiceError } from "#core/service-error.ts";
 import type { Call } from "#runtime/call.ts";
 import type { Logger } from "#runtime/telemetry/logger.ts";
 import type { Fence } from "./fence.ts";
 import type { Engagement, Roster } from "./roster.ts";
 import type { Resolved } from "./router.ts";
-import { SkillFailed } from "./skill.ts";
+import { type Skill, SkillFailed } from "./skill.ts";
 
 export interface ExecutionDeps {
   readonly fence: Fence;
@@ -54,7 +54,13 @@ export async function execute(
     const { signal } = controller;
     if (call.signal.aborted) onAbort();
     signal.throwIfAborted();
-    const { result, effect, change, undo } = await skill.execute(order.params, {
+    const known = await undoOf(skill, order.params);
+    const {
+      result,
+      effect,
+      change,
+      undo = known,
+    } = await skill.execute(order.params, {
       taskId: order.taskId,
       signal,
       clock,
@@ -69,7 +75,7 @@ export async function execute(
       result,
       effect,
       change: change ?? null,
-      undo: undo ?? null,
+      undo,
       durationMs,
     };
   } catch (error) {
@@ -85,6 +91,16 @@ export async function execute(
       deps.record({ ...engagement, organ, skill: skill.name, isSuccess: outcome === "succeeded" });
     }
     pass.leave();
+  }
+}
+
+async function undoOf(skill: Skill, params: Record<string, unknown>): Promise<Execution["undo"]> {
+  try {
+    return (await skill.undoOf?.(params)) ?? null;
+  } catch (error) {
+    if (!isServiceError(error)) throw error;
+    // Nothing was done yet: it may be tried again.
+    throw new SkillFailed(error.message, error.retryable, { cause: error });
   }
 }
 

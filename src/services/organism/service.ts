@@ -61,20 +61,18 @@ export function organismService(deps: OrganismDeps): Service<typeof organism> {
         return { organ, skill: skill.name, resolvedFrom, idempotent: skill.idempotent, timeoutMs: skill.timeoutMs };
       },
 
+      async undoOf({ type, params }, { fail }) {
+        const { skill } = await routeOf({ type }, (data, message) => fail("UNKNOWN_TASK_TYPE", data, message));
+        const parsed = parseParams(skill, params, (data, message) => fail("BAD_PARAMS", data, message));
+        return { undo: (await skill.undoOf?.(parsed)) ?? null };
+      },
+
       async execute({ taskId, type, params, domain, attempt }, { fail, signal }) {
         const route = await routeOf({ type, domain }, (data, message) => fail("UNKNOWN_TASK_TYPE", data, message));
         const { skill } = route;
-        const parsed = skill.params.safeParse(params);
-        if (!parsed.success) {
-          const issues = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "params"}: ${message}`);
-          throw fail(
-            "BAD_PARAMS",
-            { issues },
-            `${skill.name} cannot be executed with these parameters: ${issues.join("; ")}.`,
-          );
-        }
+        const parsed = parseParams(skill, params, (data, message) => fail("BAD_PARAMS", data, message));
         try {
-          return await execute(deps, { taskId, attempt, route, params: parsed.data }, { signal });
+          return await execute(deps, { taskId, attempt, route, params: parsed }, { signal });
         } catch (error) {
           if (!(error instanceof SkillFailed)) throw error;
           const data = { skill: skill.name, reason: error.message, retryable: error.isRetryable };
@@ -122,6 +120,18 @@ export function organismService(deps: OrganismDeps): Service<typeof organism> {
       close: () => deps.recorder.close(),
     },
   );
+}
+
+/** @throws the error `bad` makes for parameters that the skill does not take. */
+function parseParams(
+  { name, params: schema }: Skill,
+  params: Record<string, unknown>,
+  bad: (data: { issues: string[] }, message: string) => Error,
+): Record<string, unknown> {
+  const parsed = schema.safeParse(params);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "params"}: ${message}`);
+  throw bad({ issues }, `${name} cannot be executed with these parameters: ${issues.join("; ")}.`);
 }
 
 function normalised<R extends Pick<RoutingRule, "taskType" | "domain">>(rule: R): R {

@@ -17,7 +17,7 @@ export interface SkillOutcome {
   readonly effect: Effect;
   /** What it changed in the system; left out by skills that change nothing. */
   readonly change?: NonNullable<Execution["change"]>;
-  /** The task that takes it back; left out where there is nothing to take back. */
+  /** The task that takes it back, where only the execution tells. */
   readonly undo?: NonNullable<Execution["undo"]>;
 }
 
@@ -25,6 +25,11 @@ export interface Skill<P extends z.ZodObject = z.ZodObject> extends Omit<SkillIn
   readonly params: P;
   /** Organ of agents that have it, for tasks that no rule sends elsewhere. */
   readonly organ: string;
+  /**
+   * The task that takes it back, asked before it is done; null where there is nothing to take back. It must do no harm when
+   * nobody saw whether it was done.
+   */
+  undoOf?(params: z.output<P>): Promise<Execution["undo"]>;
   /** @throws SkillFailed when it could not be done; anything else is a defect. */
   execute(params: z.output<P>, context: SkillContext): Promise<SkillOutcome>;
 }

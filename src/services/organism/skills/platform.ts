@@ -1,7 +1,7 @@
 /** What skills that change hosts have in common: the desired state they write, and a patient look at what came of it. */
 import { type Clock, sleep } from "#core/clock.ts";
 import { isServiceError } from "#core/service-error.ts";
-import type { DesiredState } from "#runtime/engine/desired-state.ts";
+import type { DesiredHost, DesiredState } from "#runtime/engine/desired-state.ts";
 import type { EngineStatus, HostStatus } from "#runtime/engine/engine.ts";
 import { drainMsOf } from "#runtime/engine/host-spec.ts";
 import { type SkillContext, SkillFailed, type SkillOutcome } from "../skill.ts";
@@ -21,6 +21,10 @@ const LEAVE_MS = 5_000;
 
 export function hostOf(status: EngineStatus, name: string): HostStatus | undefined {
   return status.hosts.find(({ spec }) => spec.name === name);
+}
+
+export async function wantedOf({ desired }: Platform, name: string): Promise<DesiredHost | undefined> {
+  return (await desired.list()).find(({ spec }) => spec.name === name);
 }
 
 /** Runs a change of desired state. @throws SkillFailed naming the hosts there are when there is no such host. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ORGANS } from "../organs.ts";
-import { defineSkill, type Skill } from "../skill.ts";
-import { change, effectOf, hostOf, type Platform } from "./platform.ts";
+import { defineSkill, type Skill, SkillFailed } from "../skill.ts";
+import { change, effectOf, type Platform, wantedOf } from "./platform.ts";
 
 /** Makes of a host what it was before its last change. */
 export function rollBackHost(platform: Platform): Skill {
@@ -18,10 +18,27 @@ export function rollBackHost(platform: Platform): Skill {
     repairs: true,
     targetParam: "host",
     canUndo: true,
-    params: z.strictObject({ host: z.string().min(1).max(60) }),
-    async execute({ host }, context) {
-      const from = hostOf(platform.engineStatus(), host)?.spec.version ?? "";
-      const { generation, spec } = await change(platform, host, () => platform.desired.rollBack(host));
+    params: z.strictObject({
+      host: z.string().min(1).max(60),
+      /** The version it must lead to; nothing is changed when the host has that. Whatever was before, when left out. */
+      to: z.string().max(200).optional(),
+    }),
+    async undoOf({ host }) {
+      const present = (await wantedOf(platform, host))?.spec.version;
+      return present === undefined ? null : { skill: "roll-back-host", params: { host, to: present } };
+    },
+    async execute({ host, to }, context) {
+      const present = await change(platform, host, () => wantedOf(platform, host));
+      const from = present?.spec.version ?? "";
+      const isThere = to !== undefined && present !== undefined && from === to;
+      const before = present?.previous?.version;
+      if (to !== undefined && present !== undefined && !isThere && before !== to) {
+        const why = `Host ${host} cannot go back to version ${to}: it is ${from}, and the one before is ${before ?? "unknown"}.`;
+        throw new SkillFailed(why, false);
+      }
+      const { generation, spec } = isThere
+        ? present
+        : await change(platform, host, () => platform.desired.rollBack(host));
       const effect = await effectOf(platform, context, host, (status) => {
         const ready = status.replicas.filter(({ state }) => state.kind === "ready");
         return (
@@ -33,12 +50,15 @@ export function rollBackHost(platform: Platform): Skill {
       return {
         result: { host, generation, version: spec.version, previous: from },
         effect,
-        undo: { skill: "roll-back-host", params: { host } },
-        change: {
-          kind: "rollback",
-          target: host,
-          summary: `Host ${host} was rolled back from version ${from} to ${spec.version}.`,
-        },
+        ...(isThere
+          ? {}
+          : {
+              change: {
+                kind: "rollback",
+                target: host,
+                summary: `Host ${host} was rolled back from version ${from} to ${spec.version}.`,
+              },
+            }),
       };
     },
   });

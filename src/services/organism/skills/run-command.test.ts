@@ -45,14 +45,12 @@ const ended = (file: string) => vi.waitFor(() => expect(isAlive(pidIn(file))).to
 
 it("runs it with what it needs to know and nothing of the organism's, and tells what it said", async () => {
   vi.stubEnv("SEEDCORE_TOKEN", "secret");
-  const { result, effect, undo } = await execute('echo "$SEEDCORE_TASK $SEEDCORE_TARGET [$SEEDCORE_TOKEN] $A"', {
+  const { result, effect } = await execute('echo "$SEEDCORE_TASK $SEEDCORE_TARGET [$SEEDCORE_TOKEN] $A"', {
     env: { A: "b" },
-    undo: "back",
   });
   vi.unstubAllEnvs();
   expect(result).toMatchObject({ output: "task_1 web-1 [] b\n" });
   expect(effect.state).toBe("confirmed");
-  expect(undo).toEqual({ skill: "run-command", params: { command: "back", target: "web-1" } });
 });
 
 it("fails with how it ended and the last it said", async () => {
@@ -131,4 +129,13 @@ it("runs nothing that is not configured", async () => {
   await expect(skill.execute({ command: "toString", target: "" }, context)).rejects.toThrow(
     'There is no command "toString". None is configured',
   );
+});
+
+// Its process died: nobody knew any more how it is taken back.
+it("knows what takes it back before it runs", async () => {
+  const commands = { drain: CommandConfig.parse({ argv: ["drain"], undo: "fill" }) };
+  const skill = runCommand(() => commands);
+  const undo = { skill: "run-command", params: { command: "fill", target: "stock" } };
+  expect(await skill.undoOf?.({ command: "drain", target: "stock" })).toEqual(undo);
+  expect(await skill.undoOf?.({ command: "fill", target: "stock" })).toBeNull();
 });

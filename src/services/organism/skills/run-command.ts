@@ -13,7 +13,7 @@ export const CommandConfig = z.strictObject({
   cwd: z.string().optional(),
   env: z.record(z.string(), z.string()).default({}),
   timeoutMs: z.int().min(100).max(290_000).default(30_000),
-  /** Name of the command that takes it back. */
+  /** Name of the command that takes it back; it may be run though nobody saw whether this one was. */
   undo: z.string().optional(),
 });
 export type CommandConfig = z.output<typeof CommandConfig>;
@@ -51,6 +51,11 @@ export function runCommand(commands: () => Readonly<Record<string, CommandConfig
       /** Given to it as SEEDCORE_TARGET. */
       target: z.string().max(200).default(""),
     }),
+    async undoOf({ command, target }) {
+      const known = commands();
+      const undo = Object.hasOwn(known, command) ? known[command]?.undo : undefined;
+      return undo === undefined ? null : { skill: "run-command", params: { command: undo, target } };
+    },
     async execute({ command, target }, { taskId, clock, signal }) {
       const known = commands();
       const config = Object.hasOwn(known, command) ? known[command] : undefined;
@@ -70,9 +75,6 @@ export function runCommand(commands: () => Readonly<Record<string, CommandConfig
       return {
         result: { command, output: ended.output },
         effect: { state: "confirmed", evidence: `"${command}" exited with 0.` },
-        ...(config.undo === undefined
-          ? {}
-          : { undo: { skill: "run-command", params: { command: config.undo, target } } }),
         change: { kind: "command", target, summary: `The command "${command}" was run.` },
       };
     },

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ORGANS } from "../organs.ts";
 import { defineSkill, type Skill } from "../skill.ts";
-import { change, effectOf, hostOf, type Platform } from "./platform.ts";
+import { change, effectOf, hostOf, type Platform, wantedOf } from "./platform.ts";
 
 /** Sets how many replicas of a host run. */
 export function scaleHost(platform: Platform): Skill {
@@ -18,6 +18,10 @@ export function scaleHost(platform: Platform): Skill {
     targetParam: "host",
     canUndo: true,
     params: z.strictObject({ host: z.string().min(1).max(60), replicas: z.int().min(1).max(64) }),
+    async undoOf({ host, replicas }) {
+      const previous = (await wantedOf(platform, host))?.spec.replicas ?? replicas;
+      return previous === replicas ? null : { skill: "scale-host", params: { host, replicas: previous } };
+    },
     async execute({ host, replicas }, context) {
       const previous = hostOf(platform.engineStatus(), host)?.spec.replicas ?? null;
       await change(platform, host, () => platform.desired.scale(host, replicas));
@@ -31,9 +35,6 @@ export function scaleHost(platform: Platform): Skill {
       return {
         result: { host, replicas, previous },
         effect,
-        ...(previous === null || previous === replicas
-          ? {}
-          : { undo: { skill: "scale-host", params: { host, replicas: previous } } }),
         change: { kind: "scale", target: host, summary: `Host ${host} was scaled${from} to ${replicas} replicas.` },
       };
     },
