@@ -63,6 +63,8 @@ export const CallGraph = z.object({
   /** The two windows: what counts as before ends where the first series moved. */
   beforeMs: z.tuple([z.number(), z.number()]),
   nowMs: z.tuple([z.number(), z.number()]),
+  /** Since when calls have been watched, half an hour ago at most: who called before is not known. null when they were not yet. */
+  watchedFromMs: z.number().nullable().default(null),
 });
 export type CallGraph = z.output<typeof CallGraph>;
 

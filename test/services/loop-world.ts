@@ -74,6 +74,7 @@ export function graph(): CallGraph {
     edges: [{ from: "front", to: "stock", before: edge(4), now: edge(world.stockMs) }],
     beforeMs: [0, 1],
     nowMs: [1, 2],
+    watchedFromMs: -1_800_000,
   };
 }
 

@@ -146,6 +146,7 @@ function evidenceOf(scene: Scene): Evidence {
     }),
     beforeMs: [START - 120_000, START],
     nowMs: [START, START + 5_000],
+    watchedFromMs: START - 120_000,
   };
   return {
     atMs: START + 5_000,

@@ -25,6 +25,8 @@ const graph = {
     { from: "front", to: "cart" },
     { from: "cart", to: "stock" },
   ],
+  nowMs: [NOW - 10_000, NOW],
+  watchedFromMs: NOW - 1_800_000,
 } as unknown as CallGraph;
 
 describe("what is held back", () => {
@@ -43,6 +45,28 @@ describe("what is held back", () => {
     const busy = action("old", "stock-host", { state: "acting", skill: "scale-host" });
     expect(heldBack(wanted, [busy], null, limits, NOW)).toContain("scale-host of it");
     expect(heldBack(wanted, [{ ...busy, target: "other-host" }], null, limits, NOW)).toContain("who calls whom");
+  });
+
+  // Telemetry had started anew: a chain of which no call had been seen yet was none.
+  it.each([null, NOW + 60_000, NOW - 60_000])(
+    "is the same while calls are watched from %s on alone",
+    (watchedFromMs) => {
+      const busy = action("old", "front-host", { state: "checking" });
+      const young = { ...graph, edges: [], watchedFromMs };
+      expect(heldBack(wanted, [busy], young, limits, NOW)).toContain("who calls whom");
+    },
+  );
+
+  // A command for a service and a restart of its host were done at once.
+  it("is what is done to a host while something is to its service, and the other way round", () => {
+    const busy = action("old", "front", { state: "checking", skill: "run-command" });
+    expect(heldBack(wanted, [busy], graph, limits, NOW)).toContain("run-command of front");
+    expect(heldBack({ ...wanted, target: "stock" }, [{ ...busy, target: "cart-host" }], graph, limits, NOW)).toContain(
+      "run-command of cart-host",
+    );
+    expect(heldBack(wanted, [{ ...busy, target: "other" }], graph, limits, NOW)).toBeUndefined();
+    const lost = { ...busy, target: "stock", state: "unknown", isLost: true } as const;
+    expect(heldBack(wanted, [lost], graph, limits, NOW)).toContain("seedcore settle");
   });
 
   // The coordinator died during a restart, and the next incident restarted the same host again.

@@ -83,7 +83,8 @@ export const create: ServiceFactory = async (context) => {
     const { skills: all } = await clients.organism.skills({}, BRIEF);
     return new Map(all.map((skill) => [skill.name, skill]));
   }, new Map());
-  const graph = kept<CallGraph | null>(() => clients.telemetry.callGraph({}, BRIEF), null);
+  // All that is kept: who is seldom called is on the chain, too.
+  const graph = kept<CallGraph | null>(() => clients.telemetry.callGraph({ beforeS: 1_800 }, BRIEF), null);
   const system = createSystemFigures(kept, clients, () => triage.openCount());
   const isHeldBack = async (action: ActionRecord, recent = actions.recent()) =>
     heldBack(action, recent, await graph(), config().blastRadius, clock.now());

@@ -97,3 +97,10 @@ it("keeps half an hour", () => {
   const graph = calls.graph(status, { atMs: 31 * 60_000, sinceMs: undefined, nowS: 10, beforeS: 1_800 });
   expect(graph.services.find(({ service }) => service === "cart")?.before.requestsPerS).toBeNull();
 });
+
+// What knows nothing yet looked like a world in which nobody calls anybody.
+it("says since when it has watched", () => {
+  const window = { atMs: 100_000, sinceMs: undefined, nowS: 5, beforeS: 60 };
+  expect(createCallHistory().graph(status, window).watchedFromMs).toBeNull();
+  expect(history(90).graph(status, window).watchedFromMs).toBe(0);
+});

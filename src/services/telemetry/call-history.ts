@@ -78,6 +78,7 @@ export function createCallHistory(): CallHistory {
           .map(([from, to]) => ({ from, to, before: edgeFigures(from, to, before), now: edgeFigures(from, to, now) })),
         beforeMs: [beforeFromMs, beforeToMs],
         nowMs: [nowFromMs, atMs],
+        watchedFromMs: samples[0]?.atMs ?? null,
       };
     },
   };
