@@ -10,8 +10,10 @@ import { createRegistry } from "#runtime/telemetry/metrics.ts";
 import { createCountingIds } from "#testing/counting-ids.ts";
 import { createFakeClock } from "#testing/fake-clock.ts";
 import { createMemoryLogger } from "#testing/memory-logger.ts";
+import { isAnswer } from "./action.ts";
 import { createActionStore } from "./action-store.ts";
 import { createActions, type NewAction, OVER_TOPIC } from "./actions.ts";
+import { heldBack } from "./blast-radius.ts";
 import type { Tables } from "./schema.ts";
 import type { TaskRecord } from "./task.ts";
 
@@ -88,7 +90,7 @@ function open() {
     prepareTask: () => ({ task: { id: ids.next("task") } as TaskRecord, insert: statement }),
     taskAccepted: () => {},
     routeOf: async () => ({ timeoutMs: 1_000, idempotent: false }),
-    seriesSince: async () => [{ series: "services/cart/latency", crossing, values: [120, 120, 120] }],
+    seriesSince: async () => [{ series: "services/cart/latency", crossing, values: [value, value, value] }],
     heldBack: async () => undefined,
     modeOf: () => mode,
     begins: async () => {},
@@ -115,8 +117,11 @@ function open() {
   const stateOf = (id: string) => actions.recent().find((one) => one.id === id)?.state;
   /** What would take the next action back, as is known when it begins. */
   const setUndo = (undo: Execution["undo"]) => void (planned.undo = undo);
+  let value = 120;
+  /** Of the series that is looked at. */
+  const setValue = (next: number) => void (value = next);
   const setMode = (next: Mode) => void (mode = next);
-  return { clock, drift, actions, take, done, stateOf, setMode, setUndo, maintain };
+  return { clock, drift, actions, take, done, stateOf, setMode, setValue, setUndo, maintain };
 }
 
 describe("a wall clock that jumps", () => {
@@ -130,6 +135,39 @@ describe("a wall clock that jumps", () => {
     expect(stateOf(id)).toBe("checking");
     await clock.advance(8_000);
     expect(stateOf(id)).toBe("useless");
+  });
+
+  // Set forward, it emptied the limit of an hour: the fourth restart of it followed at once.
+  it.each([2 * HOUR_MS, -2 * HOUR_MS])("by %i ms neither empties nor keeps the limit of an hour", async (jumpMs) => {
+    const { clock, actions, done } = open();
+    const reasonOf = () => {
+      const wanted = { id: "new", rule: "restart", target: "cart", risk: "high" } as const;
+      return heldBack(wanted, actions.recent(), null, { perTargetPerHour: 1 }, actions.steadySinceBegun);
+    };
+    await done({ checkedSeries: [] });
+    clock.jump(jumpMs);
+    // Whatever is done elsewhere meanwhile: it forgets what has ended long ago.
+    await done({ target: "stock", checkedSeries: [] });
+    await actions.read([]);
+    await clock.advance(HOUR_MS - 1_000);
+    expect(reasonOf()).toContain("1 actions on cart");
+    await clock.advance(1_000);
+    expect(reasonOf()).toBeUndefined();
+  });
+
+  it.each([HOUR_MS, -HOUR_MS])("by %i ms leaves what has just helped an answer for a minute", async (jumpMs) => {
+    const { clock, actions, done, setValue } = open();
+    setValue(4);
+    const id = await done();
+    await clock.advance(4_000);
+    const [helped] = actions.ofIncident("inc_1");
+    expect(helped).toMatchObject({ id, state: "helped" });
+    clock.jump(jumpMs);
+    const isStill = () => helped !== undefined && isAnswer(helped, actions.steadyNow(id));
+    await clock.advance(50_000);
+    expect(isStill()).toBe(true);
+    await clock.advance(10_000);
+    expect(isStill()).toBe(false);
   });
 
   it("does not keep a proposal alive", async () => {

@@ -19,6 +19,7 @@ import type { CoordinatorConfig } from "./config.ts";
 import { judgeEffect, type SeriesSince } from "./effect-check.ts";
 import type { OwnedWrite } from "./owned-write.ts";
 import { heldByMaintenance } from "./policy/maintenance.ts";
+import { createSteadyTime } from "./steady-time.ts";
 import * as story from "./story.ts";
 import type { TaskEvent, TaskRecord } from "./task.ts";
 import type { Closing, NewTask } from "./tasks.ts";
@@ -81,17 +82,16 @@ const HOUR_MS = 3_600_000;
 export function createActions(deps: ActionsDeps) {
   const { store, outbox, clock, ids, log, config } = deps;
   const known = new Map<string, ActionRecord>();
-  /** Of each: wall time less monotonic time when it came into its state, or was first read. */
-  const offsetsMs = new Map<string, number>();
+  /** Since each came into its state, and since it was begun. */
+  const inState = createSteadyTime(clock);
+  const begun = createSteadyTime(clock);
   let maintenances: readonly Maintenance[] = [];
   let isOwner = false;
   let cancelTimer: (() => void) | undefined;
   let looking: Promise<void> = Promise.resolve();
 
-  const offsetMs = () => clock.now() - clock.monotonic();
-
   /** Wall time as it would be now had it not jumped since the action came into its state. */
-  const steadyNow = (id: string) => clock.monotonic() + (offsetsMs.get(id) ?? offsetMs());
+  const steadyNow = (id: string) => inState.now(id);
 
   /**
    * Late by either clock is late: one may have been set back, the other stood still while the machine slept. In whole
@@ -100,21 +100,28 @@ export function createActions(deps: ActionsDeps) {
   const latestNow = (id: string) => Math.max(clock.now(), Math.floor(steadyNow(id)));
 
   function keep(action: ActionRecord): void {
-    if (known.get(action.id)?.state !== action.state) offsetsMs.set(action.id, offsetMs());
+    inState.note(action.id, action.state);
+    // What was observed would have been begun then.
+    begun.note(action.id, action.begunAtMs ?? action.endedAtMs);
     known.set(action.id, action);
   }
 
   function forget(id: string): void {
     known.delete(id);
-    offsetsMs.delete(id);
+    inState.forget(id);
+    begun.forget(id);
   }
 
   function forgetEnded(): void {
-    const nowMs = clock.now();
     for (const { id, incidentId, endedAtMs } of known.values()) {
       // Those of an open incident say which rules have been followed.
-      if (endedAtMs !== null && nowMs - endedAtMs > HOUR_MS && !deps.isOpen(incidentId)) forget(id);
+      if (endedAtMs !== null && !endedWithinHour(id) && !deps.isOpen(incidentId)) forget(id);
     }
+  }
+
+  function endedWithinHour(id: string): boolean {
+    const endedAtMs = known.get(id)?.endedAtMs ?? null;
+    return endedAtMs !== null && steadyNow(id) - endedAtMs <= HOUR_MS;
   }
 
   /**
@@ -315,6 +322,11 @@ export function createActions(deps: ActionsDeps) {
     /** Those of the last hour and those under way. */
     recent: (): readonly ActionRecord[] => [...known.values()],
 
+    steadyNow,
+
+    /** The same since it was begun, or would have been. */
+    steadySinceBegun: (id: string): number => begun.now(id),
+
     maintenances: () => maintenances,
 
     /** What the end of a task means to the action it is of. */
@@ -443,7 +455,10 @@ export function createActions(deps: ActionsDeps) {
       const found = new Map([...current, ...ofOpen.flat()].map((action) => [action.id, action]));
       // The end of a task may have been stored meanwhile: that is newer.
       const isAsBefore = (id: string) => known.get(id) === before.get(id);
-      for (const id of known.keys()) if (!found.has(id) && isAsBefore(id)) forget(id);
+      for (const id of known.keys()) {
+        // By a wall clock that was set forward it may have ended long ago.
+        if (!found.has(id) && isAsBefore(id) && !endedWithinHour(id)) forget(id);
+      }
       for (const action of found.values()) if (isAsBefore(action.id)) keep(action);
       maintenances = planned;
       arm();

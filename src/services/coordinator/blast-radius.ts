@@ -17,13 +17,14 @@ const LEAST_WATCHED_MS = 5 * 60_000;
  * @param recent actions of the last hour and all that have not ended, of every incident
  * @param graph null while nobody can tell who calls whom: then, and while calls have hardly been watched, everything with a
  *   target may be on one chain
+ * @param nowOf wall time as it would be had nobody set it since that action was begun
  */
 export function heldBack(
   action: Pick<ActionRecord, "id" | "rule" | "target" | "risk">,
   recent: readonly ActionRecord[],
   graph: CallGraph | null,
   limits: BlastLimits,
-  nowMs: number,
+  nowOf: (actionId: string) => number,
 ): string | undefined {
   if (action.risk === "none") return undefined;
   const others = recent.filter((other) => other.id !== action.id && other.risk !== "none" && mayMeet(action, other));
@@ -43,7 +44,7 @@ export function heldBack(
     const what = lost.undoTaskId === null ? "done" : "taken back";
     return `Whether ${lost.skill}${ofIt} was ${what} is not known (${lost.id}). ${howToSettle(lost.id)}`;
   }
-  const begun = same.filter(({ begunAtMs }) => typeof begunAtMs === "number" && nowMs - begunAtMs < HOUR_MS);
+  const begun = same.filter(({ id, begunAtMs }) => typeof begunAtMs === "number" && nowOf(id) - begunAtMs < HOUR_MS);
   if (begun.length >= limits.perTargetPerHour) {
     const where = action.target === "" ? `by rule "${action.rule}"` : `on ${action.target}`;
     return `${begun.length} actions ${where} in the last hour are as many as are allowed.`;

@@ -10,6 +10,7 @@ import type { Conclusion } from "./deliberation.ts";
 import type { IncidentRecord } from "./incident.ts";
 import type { IncidentStore } from "./incident-store.ts";
 import { aboutOf } from "./policy/signals-of.ts";
+import { createSteadyTime } from "./steady-time.ts";
 import * as story from "./story.ts";
 
 interface Blame {
@@ -33,7 +34,7 @@ export interface Concluded {
 
 export interface ConclusionsDeps {
   readonly store: Pick<IncidentStore, "diagnosis" | "putDiagnosis">;
-  readonly actions: Pick<Actions, "ofIncident">;
+  readonly actions: Pick<Actions, "ofIncident" | "steadyNow">;
   readonly decisions: Pick<Decisions, "on">;
   readonly clock: Clock;
 }
@@ -45,8 +46,14 @@ const LIKELY = 0.6;
 
 export function createConclusions({ store, actions, decisions, clock }: ConclusionsDeps) {
   const blamed = new Map<string, Blame>();
-  /** When the newest of its crossings came in. */
+  const blameTime = createSteadyTime(clock);
+  /** When the newest of its crossings came in, by the monotonic clock. */
   const movedAt = new Map<string, number>();
+
+  function blame(id: string, it: Blame): void {
+    blamed.set(id, it);
+    blameTime.note(id, it.sinceMs);
+  }
 
   /** Undefined when it changes nothing. */
   async function take(incident: IncidentRecord, conclusion: Conclusion): Promise<Concluded | undefined> {
@@ -55,8 +62,8 @@ export function createConclusions({ store, actions, decisions, clock }: Conclusi
     const { diagnosis, evidence } = conclusion;
     const { service, kind, confidence } = diagnosis.cause;
     const before = blamed.get(id);
-    if (before !== undefined && isAnswered(id, nowMs)) {
-      blamed.set(id, { ...before, sinceMs: nowMs });
+    if (before !== undefined && isAnswered(id)) {
+      blame(id, { ...before, sinceMs: nowMs });
       return undefined;
     }
     if (isBeingDone(id)) return undefined;
@@ -68,17 +75,18 @@ export function createConclusions({ store, actions, decisions, clock }: Conclusi
       before.kind !== "unknown"
     ) {
       // What was to blame no longer shows. It stays in the story; but to be acted on it must show anew, and for as long.
-      blamed.set(id, { ...before, sinceMs: nowMs });
+      blame(id, { ...before, sinceMs: nowMs });
       return undefined;
     }
     const isSame = before !== undefined && before.service === service && before.kind === kind;
-    const blame = { service, kind, sinceMs: isSame ? before.sinceMs : nowMs, grounds: groundsOf(diagnosis) };
+    const found = { service, kind, sinceMs: isSame ? before.sinceMs : nowMs, grounds: groundsOf(diagnosis) };
     const isSteady =
       isSame &&
-      before.grounds === blame.grounds &&
+      before.grounds === found.grounds &&
       Math.abs(confidence - (incident.cause?.confidence ?? 0)) < LEAST_CONFIDENCE_STEP;
     const thinking = isSteady ? incident : { ...incident, cause: { service, kind, confidence }, updatedAtMs: nowMs };
-    const decided = await decisions.on(thinking, { ...conclusion, sinceMs: blame.sinceMs }, false);
+    const ageMs = isSame ? blameTime.now(id) - before.sinceMs : 0;
+    const decided = await decisions.on(thinking, { ...conclusion, ageMs }, false);
     if (isSteady && decided.statements.length === 0 && decided.entries.length === 0) return undefined;
     const isFirst = before === undefined;
     return {
@@ -94,7 +102,7 @@ export function createConclusions({ store, actions, decisions, clock }: Conclusi
       statements: [
         store.putDiagnosis(id, {
           diagnosis,
-          sinceMs: blame.sinceMs,
+          sinceMs: found.sinceMs,
           recalled: evidence.cases.map((one) => one.id),
           about: aboutOf(diagnosis, evidence),
         }),
@@ -102,7 +110,7 @@ export function createConclusions({ store, actions, decisions, clock }: Conclusi
       ],
       isNews: !isSame,
       stored() {
-        blamed.set(id, blame);
+        blame(id, found);
         decided.stored();
       },
     };
@@ -116,25 +124,28 @@ export function createConclusions({ store, actions, decisions, clock }: Conclusi
     actions.ofIncident(id).some((action) => action.risk !== "none" && isUnderWay(action));
 
   /** After it helped, only new movement asks anew, or time: what has come back must show for as long as it had to at first. */
-  function isAnswered(id: string, nowMs: number): boolean {
-    const movedAtMs = movedAt.get(id) ?? 0;
-    return actions
-      .ofIncident(id)
-      .some((action) => action.risk !== "none" && isAnswer(action, nowMs) && (action.endedAtMs ?? 0) >= movedAtMs);
+  function isAnswered(id: string): boolean {
+    const movedForMs = clock.monotonic() - (movedAt.get(id) ?? Number.NEGATIVE_INFINITY);
+    return actions.ofIncident(id).some((action) => {
+      const nowMs = actions.steadyNow(action.id);
+      return action.risk !== "none" && isAnswer(action, nowMs) && nowMs - (action.endedAtMs ?? 0) <= movedForMs;
+    });
   }
 
   return {
     take,
 
     /** One more of its series has moved. */
-    moved: (id: string) => void movedAt.set(id, clock.now()),
+    moved: (id: string) => void movedAt.set(id, clock.monotonic()),
 
     forget(id: string): void {
       blamed.delete(id);
+      blameTime.forget(id);
       movedAt.delete(id);
     },
 
     clear(): void {
+      for (const id of blamed.keys()) blameTime.forget(id);
       blamed.clear();
       movedAt.clear();
     },
@@ -146,7 +157,7 @@ export function createConclusions({ store, actions, decisions, clock }: Conclusi
         const stored = await store.diagnosis(id);
         if (stored === undefined) continue;
         const { service, kind } = stored.diagnosis.cause;
-        blamed.set(id, { service, kind, sinceMs: stored.sinceMs, grounds: groundsOf(stored.diagnosis) });
+        blame(id, { service, kind, sinceMs: stored.sinceMs, grounds: groundsOf(stored.diagnosis) });
       }
     },
   };

@@ -48,11 +48,11 @@ async function weighed(cases: readonly RecalledCase[]): Promise<Omit<Option, "pr
   const thought = {
     diagnosis: { cause: { ...CAUSE, changeId: null }, signature: [] },
     evidence: { cases, graph: null, changes: [] },
-    sinceMs: 0,
+    ageMs: 0,
   };
   await decisions.on(
     incident as unknown as IncidentRecord,
-    thought as unknown as { diagnosis: Diagnosis; evidence: Evidence; sinceMs: number },
+    thought as unknown as { diagnosis: Diagnosis; evidence: Evidence; ageMs: number },
     true,
   );
   return asked;
@@ -87,6 +87,7 @@ async function decided(
       ofIncident: () => known.own ?? [],
       maintenances: () => known.maintenances ?? [],
       recent: () => known.recent ?? [],
+      steadyNow: () => NOW,
       create: async (one: NewAction) => {
         action = one;
         return { after: one, entries: [], statements: [], stored: () => {} };

@@ -27,8 +27,8 @@ export interface Decided {
 }
 
 export interface Thought extends Conclusion {
-  /** Since when the same has been to blame. */
-  readonly sinceMs: number;
+  /** For how long the same has been to blame. */
+  readonly ageMs: number;
 }
 
 export interface DecisionsDeps {
@@ -84,7 +84,8 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
       maintenanceOf: (target) => maintenanceOf(actions.maintenances(), target, nowMs),
       nowMs,
     });
-    const isDone = (one: ActionRecord) => isFollowed(one, incident.cause, nowMs) && !isAskedAgain(one, own);
+    const isDone = (one: ActionRecord) =>
+      isFollowed(one, incident.cause, actions.steadyNow(one.id)) && !isAskedAgain(one, own);
     const followed = new Set(own.filter(isDone).map(({ rule }) => rule));
     const entries: StoryEntry[] = [];
     for (;;) {
@@ -185,7 +186,7 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
     const maintenance = heldByMaintenance(action, actions.maintenances(), nowMs);
     if (maintenance !== undefined) return { ...action, state: "observed", endedAtMs: nowMs, reason: maintenance };
     if (mode === "observe") {
-      const reason = await wouldBeHeld(asked, nowMs);
+      const reason = await wouldBeHeld(asked);
       return reason === undefined
         ? { ...action, state: "observed", wouldBegin: true, endedAtMs: nowMs, reason: "The mode is observe." }
         : { ...action, state: "held", reason };
@@ -203,10 +204,10 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
   }
 
   /** Why it would have to wait if all that is written down had been done. */
-  async function wouldBeHeld(action: ActionRecord, nowMs: number): Promise<string | undefined> {
+  async function wouldBeHeld(action: ActionRecord): Promise<string | undefined> {
     if (action.risk === "none") return undefined;
     const { settleMs, withinMs } = deps.config().effects;
-    const recent = actions.recent().map((one) => asIfDone(one, settleMs + withinMs, nowMs));
+    const recent = actions.recent().map((one) => asIfDone(one, settleMs + withinMs, actions.steadyNow(one.id)));
     // Nothing else is decided about an incident while something is under way for it.
     const busy = recent.find((one) => one.incidentId === action.incidentId && one.wouldBegin && isUnderWay(one));
     if (busy !== undefined) return `${skillName(busy)} would be under way (${busy.id}).`;

@@ -19,6 +19,8 @@ export interface DeliberationDeps {
   readonly reason: (evidence: Evidence) => Promise<Diagnosis>;
   /** The incident as it is; undefined once it is over. */
   readonly openIncident: (id: string) => IncidentRecord | undefined;
+  /** Wall time as it would be now had nobody set it since the incident was last heard of. */
+  readonly steadyNow: (id: string) => number;
   readonly conclude: (incidentId: string, conclusion: Conclusion) => Promise<void>;
   /** Told how long one deliberation took. */
   readonly took: (durationMs: number) => void;
@@ -70,7 +72,7 @@ export function createDeliberation(deps: DeliberationDeps): Deliberation {
   function again(id: string): void {
     const incident = deps.openIncident(id);
     if (isStopped || incident === undefined || incident.uncleared.size === 0) return;
-    const isFresh = clock.now() - incident.lastHeardMs < FRESH_MS;
+    const isFresh = deps.steadyNow(id) - incident.lastHeardMs < FRESH_MS;
     timers.get(id)?.();
     timers.set(
       id,

@@ -87,7 +87,7 @@ export const create: ServiceFactory = async (context) => {
   const graph = kept<CallGraph | null>(() => clients.telemetry.callGraph({ beforeS: 1_800 }, BRIEF), null);
   const system = createSystemFigures(kept, clients, () => triage.openCount());
   const isHeldBack = async (action: ActionRecord, recent = actions.recent()) =>
-    heldBack(action, recent, await graph(), config().blastRadius, clock.now());
+    heldBack(action, recent, await graph(), config().blastRadius, actions.steadySinceBegun);
 
   // Tasks, actions and triage tell one another how things end: some know the others only when they are used.
   let triage: Triage;

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import type { Crossing } from "#contracts/ml.ts";
+import { createFakeClock } from "#testing/fake-clock.ts";
 import { createMemoryLogger } from "#testing/memory-logger.ts";
 import { CoordinatorConfig } from "./config.ts";
 import { clearCrossing, type IncidentRecord, joinIncident, openIncident, resolveIncident } from "./incident.ts";
@@ -39,6 +40,7 @@ it("read anew, tells of which more has moved, shows what is not as it was, and l
     log: createMemoryLogger(),
     changed() {},
     over: (id) => void over.push(id),
+    clock: createFakeClock(),
   });
   expect(await open.read()).toHaveLength(3);
 

@@ -1,10 +1,12 @@
 /** The incidents that are open, in memory as they are on the disk. Memory follows the disk, never the other way round. */
 import type { StoryEntry } from "#contracts/incident.ts";
+import type { Clock } from "#core/clock.ts";
 import type { Logger } from "#runtime/telemetry/logger.ts";
 import { type IncidentRecord, toIncident } from "./incident.ts";
 import type { IncidentFeed } from "./incident-feed.ts";
 import type { IncidentStore } from "./incident-store.ts";
 import type { OwnedWrite } from "./owned-write.ts";
+import { createSteadyTime } from "./steady-time.ts";
 import type { Closing } from "./tasks.ts";
 
 export interface OpenIncidentsDeps {
@@ -15,12 +17,19 @@ export interface OpenIncidentsDeps {
   /** One of them, or which they are, has changed. */
   readonly changed: () => void;
   readonly over: (id: string) => void;
+  readonly clock: Pick<Clock, "now" | "monotonic">;
 }
 
 export type OpenIncidents = ReturnType<typeof createOpenIncidents>;
 
-export function createOpenIncidents({ write, store, feed, log, changed, over }: OpenIncidentsDeps) {
+export function createOpenIncidents({ write, store, feed, log, changed, over, clock }: OpenIncidentsDeps) {
   const open = new Map<string, IncidentRecord>();
+  const heard = createSteadyTime(clock);
+
+  function keep(incident: IncidentRecord): void {
+    open.set(incident.id, incident);
+    heard.note(incident.id, incident.lastHeardMs);
+  }
 
   /** One that is over. */
   function show(id: string): void {
@@ -37,7 +46,13 @@ export function createOpenIncidents({ write, store, feed, log, changed, over }: 
     ids: () => [...open.keys()],
     all: () => [...open.values()],
     count: () => open.size,
-    clear: () => open.clear(),
+    /** Wall time as it would be now had nobody set it since one of its series was last heard of. */
+    steadyNow: (id: string) => heard.now(id),
+
+    clear(): void {
+      for (const id of open.keys()) heard.forget(id);
+      open.clear();
+    },
 
     /** Also one that is over. */
     find: async (id: string): Promise<IncidentRecord | undefined> => open.get(id) ?? (await store.get(id)),
@@ -48,11 +63,12 @@ export function createOpenIncidents({ write, store, feed, log, changed, over }: 
       const incidents = await store.open();
       open.clear();
       for (const incident of incidents) {
-        open.set(incident.id, incident);
+        keep(incident);
         if (before.get(incident.id)?.updatedAtMs !== incident.updatedAtMs) feed.publish(toIncident(incident));
       }
       for (const id of before.keys()) {
         if (open.has(id)) continue;
+        heard.forget(id);
         over(id);
         show(id);
       }
@@ -70,8 +86,11 @@ export function createOpenIncidents({ write, store, feed, log, changed, over }: 
       also: Closing["statements"] = [],
     ): Promise<void> {
       await write(under, [store.put(incident), ...also, ...entries.map((entry) => store.tell(incident.id, entry))]);
-      if (incident.state === "open") open.set(incident.id, incident);
-      else if (open.delete(incident.id)) over(incident.id);
+      if (incident.state === "open") keep(incident);
+      else if (open.delete(incident.id)) {
+        heard.forget(incident.id);
+        over(incident.id);
+      }
       changed();
       feed.publish(toIncident(incident));
     },

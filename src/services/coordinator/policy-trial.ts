@@ -60,12 +60,15 @@ export function createPolicyTrial(deps: {
       const cases = stored === undefined ? [] : await casesOf(stored);
       const known = toSignals({
         incident,
-        thought: stored === undefined ? undefined : { ...stored, cases: cases ?? [] },
+        // As when it was last touched: rules may ask how long it has been.
+        thought:
+          stored === undefined
+            ? undefined
+            : { ...stored, ageMs: incident.updatedAtMs - stored.sinceMs, cases: cases ?? [] },
         actions,
         system: { openIncidents: 0 },
         moved: crossings.map(({ crossing }) => crossing),
         maintenanceOf: () => undefined,
-        // As when it was last touched: rules may ask how long it has been.
         nowMs: incident.updatedAtMs,
       });
       const signals: Signals = {

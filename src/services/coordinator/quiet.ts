@@ -4,7 +4,7 @@ import type { Clock } from "#core/clock.ts";
 import type { Outbox } from "#runtime/storage/outbox.ts";
 import type { Actions } from "./actions.ts";
 import type { CoordinatorConfig } from "./config.ts";
-import { quietAtMs, resolveIncident } from "./incident.ts";
+import { type IncidentRecord, quietAtMs, resolveIncident } from "./incident.ts";
 import type { OpenIncidents } from "./open-incidents.ts";
 import * as story from "./story.ts";
 
@@ -18,13 +18,17 @@ export interface QuietDeps {
 }
 
 export function createQuiet({ open, actions, remember, outbox, clock, config }: QuietDeps) {
+  /** By the wall clock as it is now. */
+  const dueMs = (incident: IncidentRecord): number =>
+    clock.now() + quietAtMs(incident, config().incidents) - open.steadyNow(incident.id);
+
   return {
     /** When the first is over unless something is heard of it before. */
-    nextMs: (): number => Math.min(...open.all().map((incident) => quietAtMs(incident, config().incidents))),
+    nextMs: (): number => Math.min(...open.all().map(dueMs)),
 
     async resolve(under: number): Promise<void> {
       const nowMs = clock.now();
-      for (const incident of open.all().filter((one) => quietAtMs(one, config().incidents) <= nowMs)) {
+      for (const incident of open.all().filter((one) => dueMs(one) <= nowMs)) {
         const ending = actions.ending(incident.id);
         const entry = story.resolved(incident.series.length, nowMs);
         const also = [remember(incident.id), ...ending.statements];

@@ -156,6 +156,7 @@ export function createTriage(deps: TriageDeps) {
       deliberation = createDeliberation({
         ...deps,
         openIncident: open.get,
+        steadyNow: open.steadyNow,
         conclude: (id, conclusion) => turns.take((under) => conclude(id, conclusion, under)),
         took: (durationMs) => deps.metrics.deliberated(durationMs),
       });

@@ -35,12 +35,12 @@ export function aboutOf({ cause }: Diagnosis, { graph, changes }: Evidence): Abo
 export interface Known {
   readonly incident: IncidentRecord;
   readonly thought:
-    | { readonly diagnosis: Diagnosis; readonly evidence: Evidence; readonly sinceMs: number }
+    | { readonly diagnosis: Diagnosis; readonly evidence: Evidence; readonly ageMs: number }
     /** As it was stored. */
     | {
         readonly diagnosis: Diagnosis;
         readonly evidence?: undefined;
-        readonly sinceMs: number;
+        readonly ageMs: number;
         readonly about: About;
         readonly cases: readonly RecalledCase[];
       }
@@ -107,7 +107,7 @@ export function toSignals(known: Known): Signals {
   };
 }
 
-function causeOf({ thought, nowMs }: Known): Signals["cause"] {
+function causeOf({ thought }: Known): Signals["cause"] {
   if (thought === undefined) {
     return {
       isKnown: false,
@@ -130,7 +130,7 @@ function causeOf({ thought, nowMs }: Known): Signals["cause"] {
     kind: cause.kind,
     confidence: cause.confidence,
     isOwn,
-    ageS: Math.max(0, (nowMs - thought.sinceMs) / 1_000),
+    ageS: Math.max(0, thought.ageMs / 1_000),
     changeKind,
   };
 }
