@@ -5,7 +5,7 @@ import { isServiceError, ServiceError } from "#core/service-error.ts";
 import type { Call } from "#runtime/call.ts";
 import type { Logger } from "#runtime/telemetry/logger.ts";
 import type { Fence } from "./fence.ts";
-import type { Engagement, Roster } from "./roster.ts";
+import type { Engagement, Outcome, Roster } from "./roster.ts";
 import type { Resolved } from "./router.ts";
 import { type Skill, SkillFailed } from "./skill.ts";
 
@@ -48,7 +48,7 @@ export async function execute(
   const cancelTimer = clock.after(skill.timeoutMs, () => controller.abort(timedOut(skill.name, skill.timeoutMs)));
   const engagement = deps.roster.begin(organ, skill, order.taskId);
   const startedMs = clock.monotonic();
-  let outcome: "succeeded" | "failed" | "cancelled" = "failed";
+  let outcome: Outcome = "failed";
   try {
     if (engagement === undefined) throw new SkillFailed(`Organ "${organ}" has no agents.`, true);
     const { signal } = controller;
@@ -66,7 +66,7 @@ export async function execute(
       clock,
       log: deps.log,
     });
-    outcome = effect.state === "absent" ? "failed" : "succeeded";
+    outcome = OUTCOMES[effect.state];
     const durationMs = clock.monotonic() - startedMs;
     return {
       organ,
@@ -87,12 +87,14 @@ export async function execute(
     cancelTimer();
     call.signal.removeEventListener("abort", onAbort);
     engagement?.end(outcome);
-    if (engagement !== undefined && outcome !== "cancelled") {
+    if (engagement !== undefined && (outcome === "succeeded" || outcome === "failed")) {
       deps.record({ ...engagement, organ, skill: skill.name, isSuccess: outcome === "succeeded" });
     }
     pass.leave();
   }
 }
+
+const OUTCOMES = { confirmed: "succeeded", absent: "failed", unknown: "unknown" } as const;
 
 async function undoOf(skill: Skill, params: Record<string, unknown>): Promise<Execution["undo"]> {
   try {

@@ -40,8 +40,11 @@ export interface Engagement {
   readonly role: Role;
   /** Its capability: how often it is expected to succeed. */
   readonly expected: number;
-  end(outcome: "succeeded" | "failed" | "cancelled"): void;
+  end(outcome: Outcome): void;
 }
+
+/** `cancelled` and `unknown`, when nobody could see the effect, say nothing of the agent. */
+export type Outcome = "succeeded" | "failed" | "cancelled" | "unknown";
 
 /** What is known of agents is this old at most when the next execution asks; one that waits for nothing uses the old. */
 const KNOWN_FOR_MS = 10_000;
@@ -137,7 +140,7 @@ export function createRoster({ organs: least, most, readAgents, hired, clock }: 
           running.set(id, (running.get(id) ?? 1) - 1);
           if (idleSinceMs.has(id)) idleSinceMs.set(id, clock.monotonic());
           total.running--;
-          if (outcome !== "cancelled") total[outcome]++;
+          if (outcome === "succeeded" || outcome === "failed") total[outcome]++;
         },
       };
     },
