@@ -272,6 +272,8 @@ export const cognitive = defineContract("cognitive", {
           z.object({
             index: z.int(),
             expectedDeltaE: z.number(),
+            /** With what its risk counts against it: the order of the options, and below 0 what is worth doing. */
+            netDeltaE: z.number(),
             chance: z.number(),
             text: z.string(),
             /** Cases that say so. */

@@ -52,7 +52,11 @@ export const LedgerEntry = z.object({
   actionId: z.string(),
   skill: z.string(),
   target: z.string(),
+  /** The incident it is about: of anomalies `before` and `after` count this one alone. Null where none was named: all count. */
+  incidentId: z.string().nullable(),
   predictedDeltaE: z.number().nullable(),
+  /** Before it was corrected by what was measured of this skill. */
+  rawDeltaE: z.number().nullable(),
   /** Null until it is settled. */
   measuredDeltaE: z.number().nullable(),
   before: Energy,
@@ -90,19 +94,27 @@ export const energy = defineContract("energy", {
       output: Energy.extend({ takenAtMs: z.number(), agents: z.int(), openIncidents: z.int() }),
     }),
     predict: procedure({
-      summary: "The ΔE that is expected of an action on an incident: what its end would take away, less what it costs.",
+      summary:
+        "The ΔE that is expected of an action on an incident: what its end would take away, corrected by what the ledger has measured of the skill.",
       method: "POST",
       path: "/predict",
       scope: "read",
       idempotent: true,
       input: z.object({
+        /** What is done; left out, nothing is corrected. */
+        skill: z.string().max(100).optional(),
         /** The incident's severity. */
         severity: z.enum(["low", "medium", "high"]),
         /** That it helps, 0 to 1. */
         chance: z.number().min(0).max(1),
-        risk: z.enum(["none", "low", "high"]),
       }),
-      output: z.object({ deltaE: z.number() }),
+      output: z.object({
+        deltaE: z.number(),
+        /** Before correction. */
+        rawDeltaE: z.number(),
+        /** Which that is multiplied by. */
+        correction: z.number(),
+      }),
     }),
     openEntry: procedure({
       summary: "Takes the energy before an action. Repeating it changes nothing.",
@@ -112,7 +124,10 @@ export const energy = defineContract("energy", {
         actionId: z.string().min(1).max(200),
         skill: z.string().max(100),
         target: z.string().max(200),
+        incidentId: z.string().max(200).optional(),
         predictedDeltaE: Amount.nullable(),
+        /** Before correction; the same when left out. */
+        rawDeltaE: Amount.nullish(),
       }),
       output: LedgerEntry,
     }),
@@ -132,9 +147,11 @@ export const energy = defineContract("energy", {
       output: z.object({
         entries: z.array(LedgerEntry),
         total: z.int(),
-        /** Over the settled ones: mean of measured less predicted, and mean of its size; null without any. */
+        /** Over the settled ones of the newest 1,000: mean of measured less predicted, and mean of its size; null without any. */
         bias: z.number().nullable(),
         meanError: z.number().nullable(),
+        /** What the next prediction of each of their skills is multiplied by. */
+        corrections: z.record(z.string(), z.number()),
       }),
     }),
   },

@@ -47,6 +47,7 @@ describe("a fault at the bottom", () => {
       expect(cases[0]).toMatchObject({ helped: true, action: { target: "stock-host" }, cause: { service: "stock" } });
       expect((await box.cognitive.calibration({})).outcomes).toBe(1);
       const { entries } = await box.energy.ledger({});
+      expect(entries[0]).toMatchObject({ incidentId: id, rawDeltaE: acting?.predictedDeltaE });
       expect(entries[0]?.measuredDeltaE).toBeLessThan(0);
       expect((await actionOf(box, id))?.measuredDeltaE).toBeLessThan(0);
     });

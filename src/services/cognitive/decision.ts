@@ -5,14 +5,14 @@ import { betaEstimate } from "./proportion.ts";
 
 export type Decision = OutputOf<(typeof cognitive)["procedures"]["makeDecision"]>;
 
-/** What taking a risk costs, in units of energy: an incident of medium severity is 2. */
-const RISK_COST: Readonly<Record<Option["risk"], number>> = { none: 0, low: 0.05, high: 0.2 };
+/** What a risk counts against an action, in units of energy; no ledger measures it. An incident of medium severity is 2. */
+const RISK_PRICE: Readonly<Record<Option["risk"], number>> = { none: 0, low: 0.05, high: 0.2 };
 /** An option nobody has tried helps as often as this, if the cause is right. */
 export const UNTRIED = { mean: 0.6, strength: 4 } as const;
 /** Below it the cause is a guess, and a guess is no ground to act on. */
 const LEAST_CONFIDENCE = 0.5;
 /** ΔE of an option whose effect nobody has predicted: that of an incident of medium severity. */
-const UNPREDICTED = -2;
+export const UNPREDICTED = -2;
 
 export function decide(
   cause: { readonly service: string | null; readonly kind: CauseKind; readonly confidence: number },
@@ -22,13 +22,14 @@ export function decide(
     .map((option, index) => {
       const experience = betaEstimate(option.helped, option.failed, UNTRIED).mean;
       const chance = experience * cause.confidence;
-      const deltaE = expectedDeltaE(chance, option.risk, option.predictedDeltaE ?? undefined);
+      const expectedDeltaE = chance * (option.predictedDeltaE ?? UNPREDICTED);
+      const netDeltaE = netOf(expectedDeltaE, option.risk);
       const tried = option.helped + option.failed;
       const known = tried === 0 ? "never tried on this" : `helped ${option.helped} of ${tried} times`;
-      const text = `${option.skill} of ${option.target}: ${known}, ${percent(chance)} to help, ΔE ${deltaE.toFixed(2)} expected.`;
-      return { index, expectedDeltaE: deltaE, chance, text, refs: option.cases };
+      const text = `${option.skill} of ${option.target}: ${known}, ${percent(chance)} to help, ΔE ${expectedDeltaE.toFixed(2)} expected.`;
+      return { index, expectedDeltaE, netDeltaE, chance, text, refs: option.cases };
     })
-    .sort((a, b) => a.expectedDeltaE - b.expectedDeltaE || a.index - b.index);
+    .sort((a, b) => a.netDeltaE - b.netDeltaE || a.index - b.index);
   const hold = (reasoning: string): Decision => ({
     action: "hold",
     chosen: null,
@@ -43,14 +44,13 @@ export function decide(
       `The cause (${cause.service ?? cause.kind}) is only ${percent(cause.confidence)} sure; acting on it would be a guess.`,
     );
   }
-  if (best.expectedDeltaE >= 0)
-    return hold(`The best there is would cost more than it is likely to bring. ${best.text}`);
+  if (best.netDeltaE >= 0) return hold(`The best there is risks more than it is likely to bring. ${best.text}`);
   return { action: "act", chosen: best.index, reasoning: best.text, confidence: best.chance, ranked };
 }
 
-/** What doing it brings, less what it risks; negative is good. */
-export function expectedDeltaE(chance: number, risk: Option["risk"], deltaEIfItHelps = UNPREDICTED): number {
-  return chance * deltaEIfItHelps + RISK_COST[risk];
+/** What doing it brings, less what it risks; below 0 it is worth it. */
+export function netOf(expectedDeltaE: number, risk: Option["risk"]): number {
+  return expectedDeltaE + RISK_PRICE[risk];
 }
 
 const percent = (share: number): string => `${Math.round(100 * share)} %`;

@@ -2,7 +2,7 @@
 import { causeName } from "#contracts/cause-text.ts";
 import type { CauseKind, cognitive, Ground, PlanStep, RecalledCase } from "#contracts/cognitive.ts";
 import type { InputOf, OutputOf } from "#core/contract.ts";
-import { expectedDeltaE, UNTRIED } from "./decision.ts";
+import { netOf, UNPREDICTED, UNTRIED } from "./decision.ts";
 import { type AgentRecord, casesOf, type Try, triesOf, weightOf } from "./experience.ts";
 import { betaEstimate } from "./proportion.ts";
 
@@ -84,7 +84,7 @@ function remediesOf(cause: Cause, { skills, cases, performance }: PlanRequest): 
     })
     .toSorted(
       (a, b) =>
-        expectedDeltaE(a.chance, a.skill.risk) - expectedDeltaE(b.chance, b.skill.risk) ||
+        netOf(a.chance * UNPREDICTED, a.skill.risk) - netOf(b.chance * UNPREDICTED, b.skill.risk) ||
         Number(b.skill.canUndo) - Number(a.skill.canUndo) ||
         (a.skill.name < b.skill.name ? -1 : 1),
     );

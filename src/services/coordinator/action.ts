@@ -11,6 +11,8 @@ export interface ActionRecord extends Action {
   readonly rawConfidence: number | null;
   /** Cases of the same against the same cause, and whether it helped there: they gain or lose weight by its outcome. */
   readonly recalled: readonly { readonly id: string; readonly helped: boolean }[];
+  /** The ΔE that was expected before the ledger corrected it; null when nobody could tell. */
+  readonly rawDeltaE?: number | null;
   /** When its task was given away; null again when that was cancelled before an attempt. */
   readonly begunAtMs?: number | null;
   /** Nobody saw how its task ended: it may have been done. */

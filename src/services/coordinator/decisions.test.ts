@@ -39,7 +39,7 @@ async function weighed(cases: readonly RecalledCase[]): Promise<Omit<Option, "pr
     heldBack: async () => undefined,
     weigh: async (option) => {
       asked = option;
-      return { isWorthIt: false, reasoning: "", deltaE: null };
+      return { isWorthIt: false, reasoning: "", deltaE: null, rawDeltaE: null };
     },
     config: () => CoordinatorConfig.parse({}),
     clock,
@@ -99,7 +99,7 @@ async function decided(
       counted = recent;
       return undefined;
     },
-    weigh: async () => ({ isWorthIt: true, reasoning: "", deltaE: null }),
+    weigh: async () => ({ isWorthIt: true, reasoning: "", deltaE: null, rawDeltaE: null }),
     config: () => CoordinatorConfig.parse({}),
     clock: createFakeClock(),
   });

@@ -39,14 +39,22 @@ export interface DecisionsDeps {
   readonly system: () => Promise<SystemFigures>;
   /** @param recent what counts as done or under way; what is, when left out */
   readonly heldBack: (action: ActionRecord, recent?: readonly ActionRecord[]) => Promise<string | undefined>;
-  /** Whether it is worth doing, by experience: ΔE that is expected, or why not. */
+  /** Whether it is worth doing, by experience. */
   readonly weigh: (
     option: Omit<Option, "predictedDeltaE">,
     incident: IncidentRecord,
     cause: NonNullable<Incident["cause"]>,
-  ) => Promise<{ readonly isWorthIt: boolean; readonly reasoning: string; readonly deltaE: number | null }>;
+  ) => Promise<Opinion>;
   readonly config: () => CoordinatorConfig;
   readonly clock: Clock;
+}
+
+interface Opinion {
+  readonly isWorthIt: boolean;
+  readonly reasoning: string;
+  /** That is expected, and was before it was corrected by the ledger; null when nobody can tell. */
+  readonly deltaE: number | null;
+  readonly rawDeltaE: number | null;
 }
 
 export interface Decisions {
@@ -136,10 +144,9 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
     const risk = skill?.risk ?? "high";
     const repairs = risk !== "none" && (skill?.repairs ?? true) && rule.repairs !== false;
     const cause = incident.cause;
-    let predictedDeltaE: number | null = null;
+    let opinion: Opinion | undefined;
     if (repairs && cause !== null && thought !== undefined) {
-      const opinion = await deps.weigh(toOption(rule.skill, target, risk, thought), incident, cause);
-      predictedDeltaE = opinion.deltaE;
+      opinion = await deps.weigh(toOption(rule.skill, target, risk, thought), incident, cause);
       if (!opinion.isWorthIt) {
         const text = `Rule "${rule.name}" is not followed. ${opinion.reasoning}`;
         tellOnce(incident.id, entries, text, rule.name);
@@ -160,7 +167,8 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
       reason: "It is being done.",
       wouldBegin: false,
       cause,
-      predictedDeltaE,
+      predictedDeltaE: opinion?.deltaE ?? null,
+      rawDeltaE: opinion?.rawDeltaE ?? null,
       measuredDeltaE: null,
       undo: null,
       undoTaskId: null,

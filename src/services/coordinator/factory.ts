@@ -141,10 +141,10 @@ export const create: ServiceFactory = async (context) => {
     seriesSince: createSeriesSince(clients.ml, incidents),
     heldBack: isHeldBack,
     modeOf: ({ skill, target, risk }) => settings.policy().modeOf(skill, target, risk),
-    begins: async ({ id, skill, target, predictedDeltaE, risk }) => {
+    begins: async ({ id, incidentId, skill, target, predictedDeltaE, rawDeltaE, risk }) => {
       if (risk === "none") return;
       await clients.energy
-        .openEntry({ actionId: id, skill, target, predictedDeltaE }, BRIEF)
+        .openEntry({ actionId: id, incidentId, skill, target, predictedDeltaE, rawDeltaE }, BRIEF)
         .catch((error: unknown) => log.debug({ err: error }, "The energy before an action is not known."));
     },
     undoOf: async ({ skill, params, risk }) => {

@@ -7,8 +7,6 @@ import type { Client } from "#runtime/client/client.ts";
 
 /** What an open incident adds to the energy. */
 export const SEVERITY_WEIGHT: Readonly<Record<Severity, number>> = { low: 1, medium: 2, high: 4 };
-/** What an action under way costs. */
-export const RISK_COST = { none: 0, low: 0.5, high: 1 } as const;
 
 const MOST_INCIDENTS = 1_000;
 const BACKGROUND = { priority: "background" } as const;
@@ -22,8 +20,8 @@ export interface LiveState {
 export function createLiveState(clients: {
   readonly coordinator: Pick<Client<typeof coordinator>, "listIncidents" | "listActions" | "status">;
   readonly state: Pick<Client<typeof state>, "agents">;
-}): () => Promise<LiveState> {
-  return async () => {
+}): (incidentId?: string | null) => Promise<LiveState> {
+  return async (incidentId = null) => {
     const [{ agents }, { incidents }, { actions }, helped, { tasks }] = await Promise.all([
       clients.state.agents({}, BACKGROUND),
       clients.coordinator.listIncidents({ state: "open", limit: MOST_INCIDENTS }, BACKGROUND),
@@ -33,7 +31,7 @@ export function createLiveState(clients: {
     ]);
     // An incident stays open for a while after its series are routine again: what helped has taken it out of the energy.
     const repaired = new Set(helped.actions.map(({ incidentId }) => incidentId));
-    const unrest = incidents.filter(({ id }) => !repaired.has(id));
+    const unrest = incidents.filter(({ id }) => !repaired.has(id) && (incidentId === null || id === incidentId));
     const skills = [...new Set(agents.flatMap((agent) => agent.skills.map(({ skill }) => skill)))].sort();
     // Work that waits, on a scale on which ten tasks are as much as one of them was alone.
     const waiting = Math.log2(1 + (tasks["queued"] ?? 0));

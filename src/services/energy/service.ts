@@ -4,14 +4,16 @@ import type { Clock } from "#core/clock.ts";
 import { ServiceError } from "#core/service-error.ts";
 import { implement, type Service } from "#runtime/service.ts";
 import type { Database } from "#runtime/storage/database.ts";
-import { type LiveState, RISK_COST, SEVERITY_WEIGHT } from "./live-state.ts";
-import { evaluate, gradientOf, problemOf, WEIGHTS } from "./objective.ts";
+import { correctionOf } from "./correction.ts";
+import { type LiveState, SEVERITY_WEIGHT } from "./live-state.ts";
+import { evaluate, gradientOf, problemOf } from "./objective.ts";
 import type { EnergyStore } from "./store.ts";
 
 export interface EnergyDeps {
   readonly database: Database;
   readonly store: EnergyStore;
-  readonly live: () => Promise<LiveState>;
+  /** @param incidentId leaves out the anomaly of all other incidents */
+  readonly live: (incidentId?: string | null) => Promise<LiveState>;
   readonly clock: Clock;
 }
 
@@ -30,13 +32,18 @@ export function energyService({ database, store, live, clock }: EnergyDeps): Ser
         return { ...evaluate(state), takenAtMs: clock.now(), agents, openIncidents };
       },
 
-      async predict({ severity, chance, risk }) {
-        return { deltaE: -chance * SEVERITY_WEIGHT[severity] + WEIGHTS.cost * RISK_COST[risk] };
+      async predict({ skill, severity, chance }) {
+        const rawDeltaE = -chance * SEVERITY_WEIGHT[severity];
+        const correction = skill === undefined ? 1 : correctionOf(await store.settledOf(skill));
+        return { deltaE: rawDeltaE * correction, rawDeltaE, correction };
       },
 
-      async openEntry(entry) {
+      async openEntry({ incidentId = null, rawDeltaE = null, ...entry }) {
         const known = await store.get(entry.actionId);
-        return known ?? there(await store.open(entry, evaluate((await live()).state), clock.now()));
+        if (known !== undefined) return known;
+        const before = evaluate((await live(incidentId)).state);
+        const opened = { ...entry, incidentId, rawDeltaE: rawDeltaE ?? entry.predictedDeltaE };
+        return there(await store.open(opened, before, clock.now()));
       },
 
       async settleEntry({ actionId }, { fail }) {
@@ -49,7 +56,7 @@ export function energyService({ database, store, live, clock }: EnergyDeps): Ser
           );
         }
         if (entry.settledAtMs !== null) return entry;
-        return there(await store.settle(entry, evaluate((await live()).state), clock.now()));
+        return there(await store.settle(entry, evaluate((await live(entry.incidentId)).state), clock.now()));
       },
 
       async ledger({ limit }) {
@@ -57,7 +64,17 @@ export function energyService({ database, store, live, clock }: EnergyDeps): Ser
         const errors = settled.flatMap(({ predictedDeltaE, measuredDeltaE }) =>
           predictedDeltaE === null || measuredDeltaE === null ? [] : [measuredDeltaE - predictedDeltaE],
         );
-        return { entries, total, bias: mean(errors), meanError: mean(errors.map(Math.abs)) };
+        const skills = new Set(settled.map(({ skill }) => skill));
+        const corrections = await Promise.all(
+          Array.from(skills, async (skill) => [skill, correctionOf(await store.settledOf(skill))] as const),
+        );
+        return {
+          entries,
+          total,
+          bias: mean(errors),
+          meanError: mean(errors.map(Math.abs)),
+          corrections: Object.fromEntries(corrections),
+        };
       },
     },
     { database },

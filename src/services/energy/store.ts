@@ -14,6 +14,9 @@ interface LedgerRow {
   readonly after: string | null;
   readonly opened_at_ms: number;
   readonly settled_at_ms: number | null;
+  /** Null in rows of version 1. */
+  readonly incident_id: string | null;
+  readonly raw: number | null;
 }
 
 interface Tables {
@@ -42,11 +45,22 @@ export const energySchema: Schema = {
         q.schema.createIndex("energy_ledger_time").on("energy_ledger").column("opened_at_ms").compile(),
       ],
     },
+    {
+      version: 2,
+      oldestCompatible: 1,
+      statements: (q) => [
+        q.schema.alterTable("energy_ledger").addColumn("incident_id", "text").compile(),
+        q.schema.alterTable("energy_ledger").addColumn("raw", "double precision").compile(),
+        q.schema.createIndex("energy_ledger_skill").on("energy_ledger").columns(["skill", "settled_at_ms"]).compile(),
+      ],
+    },
   ],
 };
 
 /** Older entries are dropped. */
 const KEPT_MS = 365 * 86_400_000;
+/** Of one skill, in its correction: what was so long ago says little of today. */
+const MOST_COMPARED = 100;
 
 export type EnergyStore = ReturnType<typeof createEnergyStore>;
 
@@ -64,7 +78,7 @@ export function createEnergyStore(db: Database) {
 
     /** The entry as it was opened first. */
     async open(
-      entry: Pick<LedgerEntry, "actionId" | "skill" | "target" | "predictedDeltaE">,
+      entry: Pick<LedgerEntry, "actionId" | "skill" | "target" | "incidentId" | "predictedDeltaE" | "rawDeltaE">,
       before: Energy,
       atMs: number,
     ) {
@@ -75,7 +89,9 @@ export function createEnergyStore(db: Database) {
             action_id: entry.actionId,
             skill: entry.skill,
             target: entry.target,
+            incident_id: entry.incidentId,
             predicted: entry.predictedDeltaE,
+            raw: entry.rawDeltaE,
             measured: null,
             before: JSON.stringify(before),
             after: null,
@@ -109,6 +125,19 @@ export function createEnergyStore(db: Database) {
       return get(entry.actionId);
     },
 
+    /** The newest settled ones of a skill. */
+    async settledOf(skill: string): Promise<LedgerEntry[]> {
+      const query = q
+        .selectFrom("energy_ledger")
+        .selectAll()
+        .where("skill", "=", skill)
+        .where("settled_at_ms", "is not", null)
+        .orderBy("settled_at_ms", "desc")
+        .orderBy("action_id")
+        .limit(MOST_COMPARED);
+      return (await db.read(query.compile())).map(toEntry);
+    },
+
     async list(limit: number): Promise<{ entries: LedgerEntry[]; total: number; settled: LedgerEntry[] }> {
       const rows = await db.read(
         q
@@ -140,7 +169,10 @@ function toEntry(row: LedgerRow): LedgerEntry {
     actionId: row.action_id,
     skill: row.skill,
     target: row.target,
+    incidentId: row.incident_id,
     predictedDeltaE: row.predicted,
+    // Nothing was corrected in version 1.
+    rawDeltaE: row.raw ?? row.predicted,
     measuredDeltaE: row.measured,
     before: JSON.parse(row.before) as Energy,
     after: row.after === null ? null : (JSON.parse(row.after) as Energy),
