@@ -44,6 +44,8 @@ export const Action = z.object({
   state: ActionState,
   /** Why it is in this state, in a sentence. */
   reason: z.string(),
+  /** Why it was decided for: how likely it was to help, by which cases, and what else there was. Left out of what was not weighed. */
+  reasoning: z.string().optional(),
   /** Whether nothing but its mode, observe, kept it from being begun; false of all that is not `observed`. */
   wouldBegin: z.boolean().default(false),
   cause: z.object({ service: z.string().nullable(), kind: CauseKind, confidence: z.number() }).nullable(),

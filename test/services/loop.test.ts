@@ -34,6 +34,7 @@ describe("a fault at the bottom", () => {
       cause: { service: "stock", kind: "latency" },
     });
     expect(acting?.predictedDeltaE).toBeLessThan(0);
+    expect(acting?.reasoning).toMatch(/never tried on this, \d+ % to help/);
     repair();
     await until(box, id, "helped");
     const incident = await box.coordinator.getIncident({ id });
@@ -42,6 +43,7 @@ describe("a fault at the bottom", () => {
     expect(incident.story.map(({ kind }) => kind)).toEqual(
       expect.arrayContaining(["noticed", "diagnosed", "decided", "acted", "outcome", "change"]),
     );
+    expect(incident.story.map(({ text }) => text)).toContain(`Rule "repair" decides for ${acting?.reasoning}`);
     await eventually(async () => {
       const { cases } = await box.state.cases({});
       expect(cases[0]).toMatchObject({ helped: true, action: { target: "stock-host" }, cause: { service: "stock" } });

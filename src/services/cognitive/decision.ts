@@ -1,4 +1,5 @@
 /** Which option to take, or to hold: by the ΔE that is expected of it. */
+import { skillName } from "#contracts/action-text.ts";
 import type { CauseKind, cognitive, Option } from "#contracts/cognitive.ts";
 import type { OutputOf } from "#core/contract.ts";
 import { betaEstimate } from "./proportion.ts";
@@ -25,8 +26,9 @@ export function decide(
       const expectedDeltaE = chance * (option.predictedDeltaE ?? UNPREDICTED);
       const netDeltaE = netOf(expectedDeltaE, option.risk);
       const tried = option.helped + option.failed;
-      const known = tried === 0 ? "never tried on this" : `helped ${option.helped} of ${tried} times`;
-      const text = `${option.skill} of ${option.target}: ${known}, ${percent(chance)} to help, ΔE ${expectedDeltaE.toFixed(2)} expected.`;
+      const known =
+        tried === 0 ? "never tried on this" : `helped ${option.helped} of ${tried} times${namesOf(option.cases)}`;
+      const text = `${skillName(option)}: ${known}, ${percent(chance)} to help, ΔE ${expectedDeltaE.toFixed(2)} expected.`;
       return { index, expectedDeltaE, netDeltaE, chance, text, refs: option.cases };
     })
     .sort((a, b) => a.netDeltaE - b.netDeltaE || a.index - b.index);
@@ -51,6 +53,12 @@ export function decide(
 /** What doing it brings, less what it risks; below 0 it is worth it. */
 export function netOf(expectedDeltaE: number, risk: Option["risk"]): number {
   return expectedDeltaE + RISK_PRICE[risk];
+}
+
+/** The first of them, since a person is to read it; all are in `refs`. */
+function namesOf(cases: readonly string[]): string {
+  if (cases.length === 0) return "";
+  return ` (${cases.slice(0, 3).join(", ")}${cases.length > 3 ? ", …" : ""})`;
 }
 
 const percent = (share: number): string => `${Math.round(100 * share)} %`;

@@ -22,23 +22,28 @@ const CASE: RecalledCase = {
   likeness: 0.9,
 };
 
-/** What is said for and against a restart when these cases are recalled. */
-async function weighed(cases: readonly RecalledCase[]): Promise<Omit<Option, "predictedDeltaE"> | undefined> {
+type Weighed = Omit<Option, "predictedDeltaE">;
+
+/** What is said for and against a restart when these cases are recalled, and what else there is. */
+async function weighed(
+  cases: readonly RecalledCase[],
+  skills: readonly Partial<Skill>[] = [],
+): Promise<Weighed & { readonly others: readonly Weighed[] }> {
   const clock = createFakeClock();
   const compiled = compilePolicy(
     [{ name: "restart", when: "true", skill: "restart-host", target: "stock", params: {} }],
     [],
   );
   if ("problems" in compiled) throw new Error(compiled.problems.join(" "));
-  let asked: Omit<Option, "predictedDeltaE"> | undefined;
+  let asked: (Weighed & { readonly others: readonly Weighed[] }) | undefined;
   const decisions = createDecisions({
     policy: () => compiled.policy,
     actions: { ofIncident: () => [], maintenances: () => [] } as never,
-    skills: async () => new Map(),
+    skills: async () => new Map(skills.map((skill) => [skill.name ?? "", skill as Skill])),
     system: async () => ({ openIncidents: 1 }),
     heldBack: async () => undefined,
-    weigh: async (option) => {
-      asked = option;
+    weigh: async (option, others) => {
+      asked = { ...option, others };
       return { isWorthIt: false, reasoning: "", deltaE: null, rawDeltaE: null };
     },
     config: () => CoordinatorConfig.parse({}),
@@ -55,6 +60,7 @@ async function weighed(cases: readonly RecalledCase[]): Promise<Omit<Option, "pr
     thought as unknown as { diagnosis: Diagnosis; evidence: Evidence; ageMs: number },
     true,
   );
+  if (asked === undefined) throw new Error("Nothing was weighed.");
   return asked;
 }
 
@@ -186,6 +192,26 @@ it("weighs an action by like cases of the same against the same cause", async ()
     helped: 0,
     failed: 1,
   });
+});
+
+// A decision had one option, so that it never had an alternative.
+it("weighs it beside what else repairs such a cause, or helped against it", async () => {
+  const skill: Partial<Skill> = { risk: "high", params: {}, remedies: [], targetParam: "host" };
+  const helpful = { ...CASE, action: { skill: "flush", target: "stock" }, helped: true };
+  const { others } = await weighed(
+    [helpful],
+    [
+      { ...skill, name: "restart-host", remedies: ["latency"] },
+      { ...skill, name: "scale-host", risk: "low", remedies: ["latency"] },
+      { ...skill, name: "flush" },
+      { ...skill, name: "roll-back-host", remedies: ["change"] },
+      { ...skill, name: "notify", risk: "none", remedies: ["latency"] },
+    ],
+  );
+  expect(others).toEqual([
+    { skill: "scale-host", target: "stock", risk: "low", helped: 0, failed: 0, cases: [] },
+    { skill: "flush", target: "stock", risk: "high", helped: 1, failed: 0, cases: ["inc_0"] },
+  ]);
 });
 
 // A case that had misled until its weight was next to nothing still kept a repair from being done.

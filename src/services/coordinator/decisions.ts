@@ -39,9 +39,10 @@ export interface DecisionsDeps {
   readonly system: () => Promise<SystemFigures>;
   /** @param recent what counts as done or under way; what is, when left out */
   readonly heldBack: (action: ActionRecord, recent?: readonly ActionRecord[]) => Promise<string | undefined>;
-  /** Whether it is worth doing, by experience. */
+  /** Whether it is worth doing, by experience, and beside what else; the policy alone chooses. */
   readonly weigh: (
     option: Omit<Option, "predictedDeltaE">,
+    others: readonly Omit<Option, "predictedDeltaE">[],
     incident: IncidentRecord,
     cause: NonNullable<Incident["cause"]>,
   ) => Promise<Opinion>;
@@ -146,7 +147,8 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
     const cause = incident.cause;
     let opinion: Opinion | undefined;
     if (repairs && cause !== null && thought !== undefined) {
-      opinion = await deps.weigh(toOption(rule.skill, target, risk, thought), incident, cause);
+      const option = toOption(rule.skill, target, risk, thought);
+      opinion = await deps.weigh(option, othersThan(option, skills, thought), incident, cause);
       if (!opinion.isWorthIt) {
         const text = `Rule "${rule.name}" is not followed. ${opinion.reasoning}`;
         tellOnce(incident.id, entries, text, rule.name);
@@ -169,6 +171,7 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
       cause,
       predictedDeltaE: opinion?.deltaE ?? null,
       rawDeltaE: opinion?.rawDeltaE ?? null,
+      ...(opinion === undefined || opinion.reasoning === "" ? {} : { reasoning: opinion.reasoning }),
       measuredDeltaE: null,
       undo: null,
       undoTaskId: null,
@@ -285,6 +288,15 @@ function toOption(skill: string, target: string, risk: Option["risk"], thought: 
     failed: alike.filter(({ helped }) => helped === false).length,
     cases: alike.filter(({ helped }) => helped !== null).map(({ one }) => one.id),
   };
+}
+
+/** What else could be done to the same: skills that are meant for such a cause, or have helped against it. */
+function othersThan(option: ReturnType<typeof toOption>, skills: ReadonlyMap<string, Skill>, thought: Thought) {
+  return [...skills.values()]
+    .filter(({ name, risk }) => name !== option.skill && risk !== "none")
+    .map(({ name, risk, remedies }) => ({ remedies, other: toOption(name, option.target, risk, thought) }))
+    .filter(({ remedies, other }) => remedies.includes(thought.diagnosis.cause.kind) || other.helped > 0)
+    .map(({ other }) => other);
 }
 
 /** The series of what is to blame; all of the incident's when none of its own has moved. */

@@ -39,6 +39,20 @@ it("says that something would have been done only where nothing but its mode kep
   );
 });
 
+// How likely it was to help, by which cases, and what else there was, was known when it was decided, and told to nobody.
+it("says why something was decided for, once", () => {
+  const reasoning = "restart-host of cart: helped 1 of 1 times (inc_1), 72 % to help, ΔE -1.44 expected.";
+  const action = { rule: "restart", skill: "restart-host", target: "cart", reasoning } as Action;
+  const textOf = (state: Action["state"], decidedBy: string | null, reason: string) =>
+    actionDecided({ ...action, state, decidedBy, reason }, 0).text;
+  expect(textOf("acting", null, "It is being done.")).toBe(`Rule "restart" decides for ${reasoning}`);
+  expect(textOf("proposed", null, "A person must approve it.")).toBe(
+    `Rule "restart": restart-host of cart waits for a person. A person must approve it. ${reasoning}`,
+  );
+  expect(textOf("acting", "ada", "Approved by ada.")).not.toContain("72 %");
+  expect(textOf("expired", null, "Nobody approved it in time.")).not.toContain("72 %");
+});
+
 // All that was decided on stood under "approved": a rejection, a proposal that nobody saw, an action that was never done.
 it.each([
   ["acting", "ada", "approved"],

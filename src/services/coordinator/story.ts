@@ -99,11 +99,14 @@ export function actionDecided(action: Action, nowMs: number): StoryEntry {
   const what = action.wouldBegin ? "would have been done" : does;
   const name = skillName(action);
   const isPlain = action.state === "acting" && action.decidedBy === null;
-  const { id, rule, skill, target, state, taskId } = action;
+  const { id, rule, skill, target, state, taskId, reasoning = "" } = action;
+  const why = action.decidedBy === null && reasoning !== "" && state !== "expired" ? ` ${reasoning}` : "";
   return {
     atMs: nowMs,
     kind: action.state === "acting" && action.decidedBy !== null ? "approved" : kind,
-    text: isPlain ? `Rule "${rule}" decides for ${name}.` : `Rule "${rule}": ${name} ${what}. ${action.reason}`,
+    text: isPlain
+      ? `Rule "${rule}" decides for${why === "" ? ` ${name}.` : why}`
+      : `Rule "${rule}": ${name} ${what}. ${action.reason}${why}`,
     data: { actionId: id, rule, skill, target, state, taskId },
   };
 }
