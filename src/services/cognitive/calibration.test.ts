@@ -22,6 +22,14 @@ it("corrects one who is too sure of himself", () => {
   expect(bins.reduce((sum, { predictions }) => sum + predictions, 0)).toBe(400);
 });
 
+// The line went on to 1 at 1: of 99.75 %, wrong thirty times of thirty, 91 % was left.
+it("corrects the surest and the least sure as far as the rest of their bin", () => {
+  const said = (raw: number, wasRight: boolean) => calibrate(Array.from({ length: 30 }, () => ({ raw, wasRight })));
+  expect(said(0.9975, false).correct(0.9975)).toBeLessThan(0.5);
+  expect(said(0.9975, true).correct(0.9975)).toBeGreaterThan(0.98);
+  expect(said(0.0025, true).correct(0.0025)).toBeGreaterThan(0.5);
+});
+
 it("never turns a greater confidence into a smaller one, and stays within 0 and 1", () => {
   const outcome = fc.record({ raw: fc.double({ min: 0, max: 1, noNaN: true }), wasRight: fc.boolean() });
   const aRaw = fc.double({ min: 0, max: 1, noNaN: true });

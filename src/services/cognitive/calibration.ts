@@ -44,7 +44,8 @@ export function calibrate(outcomes: readonly Outcome[]): Calibration {
       return { x, y: (PRIOR * center + right) / (PRIOR + group.length), weight: PRIOR + group.length };
     }),
   );
-  const correct = (raw: number): number => interpolate(anchors, raw);
+  const points = [endOf(0, groups[0], anchors[0]), ...anchors, endOf(1, groups.at(-1), anchors.at(-1))];
+  const correct = (raw: number): number => interpolate(points, raw);
   return {
     correct,
     outcomes: outcomes.length,
@@ -84,13 +85,21 @@ function pooled(anchors: readonly Anchor[]): Anchor[] {
   return blocks.flatMap(({ members, y }) => members.map(({ x, weight }) => ({ x, y, weight })));
 }
 
-/** Linear between the bins' centres, and on to 0 at 0 and 1 at 1. */
-function interpolate(anchors: readonly Anchor[], raw: number): number {
-  const points = [{ x: 0, y: 0 }, ...anchors, { x: 1, y: 1 }];
-  const above = points.findIndex(({ x }) => x >= raw);
-  if (above <= 0) return Math.min(1, Math.max(0, raw));
-  const low = points[above - 1] as { x: number; y: number };
-  const high = points[above] as { x: number; y: number };
+type Point = Pick<Anchor, "x" | "y">;
+
+/** What 0 or 1 is worth, by the bin at that end; without outcomes, itself. */
+function endOf(x: 0 | 1, group: readonly Outcome[] = [], next?: Point): Point {
+  const right = group.filter(({ wasRight }) => wasRight).length;
+  const y = (PRIOR * x + right) / (PRIOR + group.length);
+  // Pooling may have moved its neighbour beyond.
+  return { x, y: x === 0 ? Math.min(y, next?.y ?? y) : Math.max(y, next?.y ?? y) };
+}
+
+/** Linear between the bins' means, and on to both ends. */
+function interpolate(points: readonly Point[], raw: number): number {
+  const above = points.findIndex(({ x }) => x >= Math.min(1, raw));
+  const low = points[Math.max(0, above - 1)] as Point;
+  const high = points[above] as Point;
   const share = high.x === low.x ? 1 : (raw - low.x) / (high.x - low.x);
   return Math.min(1, Math.max(0, low.y + share * (high.y - low.y)));
 }
