@@ -249,6 +249,88 @@ describe("the cause of a fault", () => {
   });
 });
 
+describe("of two services that are as slow, both called by cart, the cause is", () => {
+  const OTHER = { pricing: "stock", stock: "pricing" } as const;
+  type Twin = keyof typeof OTHER;
+
+  /** Nothing tells pricing and stock apart but what is changed of one of them. */
+  function twins(change: { readonly of: Twin } & Partial<Movement>, windows: Evidence["windows"] = []) {
+    const { of, ...differs } = change;
+    const evidence = evidenceOf({ fault: { kind: "latency", service: "stock", size: 100 } });
+    const graph = evidence.graph as CallGraph;
+    const [stock] = graph.services.filter(({ service }) => service === "stock");
+    const [moved] = evidence.movements.filter(({ service }) => service === "stock");
+    if (stock === undefined || moved === undefined) throw new Error("The scene has no stock.");
+    const twin = (service: Twin): Movement => ({
+      ...moved,
+      service,
+      series: `services/${service}/latency`,
+      ...(service === of ? differs : {}),
+    });
+    const others = evidence.movements.filter(({ service }) => service !== "stock");
+    return diagnose(
+      {
+        ...evidence,
+        movements: [twin("pricing"), twin("stock"), ...others],
+        graph: {
+          ...graph,
+          services: graph.services.map((one) => (one.service === "pricing" ? { ...stock, service: "pricing" } : one)),
+        },
+        windows,
+      },
+      asIs,
+    );
+  }
+
+  const reasonsOf = ({ cause, alternatives }: ReturnType<typeof twins>, service: Twin) =>
+    [cause, ...alternatives].find((one) => one.service === service)?.reasons ?? [];
+
+  it.each<Twin>(["pricing", "stock"])("the one that moved first: %s", (of) => {
+    const found = twins({ of, startedAtMs: START - 3_000 });
+    expect(found.cause).toMatchObject({ service: of, kind: "latency" });
+    expect(reasonsOf(found, of)).toContainEqual(expect.objectContaining({ kind: "first", weight: 0.5 }));
+    expect(reasonsOf(found, OTHER[of]).map(({ kind }) => kind)).not.toContain("first");
+  });
+
+  it.each<Twin>(["pricing", "stock"])("the one that is farther from its own routine: %s", (of) => {
+    // As many milliseconds as the other, which was never calm.
+    const found = twins({ of: OTHER[of], spread: 20 });
+    expect(found.cause).toMatchObject({ service: of, kind: "latency" });
+    const history = reasonsOf(found, of).find(({ kind }) => kind === "history");
+    const other = reasonsOf(found, OTHER[of]).find(({ kind }) => kind === "history");
+    expect(history).toMatchObject({ text: expect.stringContaining("100 spreads"), refs: [`services/${of}/latency`] });
+    expect(history?.weight).toBeGreaterThan(other?.weight ?? 1);
+  });
+
+  it.each<Twin>(["pricing", "stock"])("the one whose series leads the others: %s", (of) => {
+    const random = seededRandom(5);
+    let level = 0;
+    const wave = Array.from({ length: 150 }, () => (level = 0.7 * level + random.next() - 0.5));
+    const behind = (steps: number) => wave.map((_value, i) => wave[Math.max(0, i - steps)] as number);
+    const window = (service: Name, values: number[]) => ({
+      series: `services/${service}/latency`,
+      startMs: START - 120_000,
+      stepMs: 1_000,
+      values,
+    });
+    const windows = [
+      window(of, wave),
+      window(OTHER[of], behind(3)),
+      window("cart", behind(2)),
+      window("front", behind(2)),
+    ];
+    const found = twins({ of }, windows);
+    expect(found.cause).toMatchObject({ service: of, kind: "latency" });
+    expect(reasonsOf(found, of)).toContainEqual(
+      expect.objectContaining({ kind: "leads", weight: 0.7, text: expect.stringContaining("leads by 2 steps") }),
+    );
+    expect(reasonsOf(found, OTHER[of])).toContainEqual(
+      expect.objectContaining({ kind: "against", weight: -0.7, text: expect.stringContaining("follows the others") }),
+    );
+    expect(found.missing).not.toContain("There are too few points to see which series moved first.");
+  });
+});
+
 describe("nobody of the services is to blame", () => {
   it.each<[string, Scene, CauseKind]>([
     ["for a surge", { demand: 3 }, "load"],
