@@ -17,7 +17,7 @@ const BENCHES = {
   page: "what the page weighs, its first paint, and how far it is behind",
   storage: "durable writes per second",
   decision: "from the point that crosses to the decision",
-  recall: "likeness over ten thousand cases",
+  recall: "like cases of ten thousand, as state answers",
   nab: "the detector on the Numenta Anomaly Benchmark's five groups",
   valve: "the valve's realised run lengths, delays and speed",
   pickle: "Python's pickles: speed beside JSON, cost of malicious ones",
