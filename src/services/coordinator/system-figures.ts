@@ -1,6 +1,7 @@
 /** What the policy may ask of the organism as a whole. A figure that cannot be had is left out. */
 import type { energy } from "#contracts/energy.ts";
 import type { ml } from "#contracts/ml.ts";
+import type { state } from "#contracts/state.ts";
 import type { Client } from "#runtime/client/client.ts";
 import type { SystemFigures } from "./policy/signals-of.ts";
 
@@ -14,6 +15,7 @@ export function createSystemFigures(
   clients: {
     readonly energy: Pick<Client<typeof energy>, "current">;
     readonly ml: Pick<Client<typeof ml>, "source">;
+    readonly state: Pick<Client<typeof state>, "agents">;
   },
   openIncidents: () => number,
 ): () => Promise<SystemFigures> {
@@ -24,5 +26,14 @@ export function createSystemFigures(
     const last = (name: string) => answer.value.series.find((series) => series.name === name)?.lastValue;
     return { cpu: last("cpu"), memory: last("memory") };
   }, {});
-  return async () => ({ openIncidents: openIncidents(), energy: await total(), ...(await machine()) });
+  const successRate = kept(async () => {
+    const { agents } = await clients.state.agents({}, BRIEF);
+    const succeeded = agents.reduce((sum, agent) => sum + agent.succeeded, 0);
+    const executed = agents.reduce((sum, agent) => sum + agent.failed, succeeded);
+    return executed === 0 ? undefined : succeeded / executed;
+  }, undefined);
+  return async () => {
+    const [energyTotal, rate, figures] = await Promise.all([total(), successRate(), machine()]);
+    return { openIncidents: openIncidents(), energy: energyTotal, successRate: rate, ...figures };
+  };
 }

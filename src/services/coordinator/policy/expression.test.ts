@@ -30,7 +30,7 @@ const signals: Signals = {
   recalled: { count: 2, helped: 1, failed: 1, skill: "", likeness: 0 },
   tried: { count: 0, useless: 0, skills: [] },
   asked: { waiting: 0, expired: 0 },
-  system: { openIncidents: 1, energy: undefined, cpu: 0.2, memory: 0.3, isMaintenance: false },
+  system: { openIncidents: 1, energy: undefined, cpu: 0.2, memory: 0.3, successRate: 0.9, isMaintenance: false },
   now: { hour: 9, weekday: 3 },
 };
 const withSeries = (count: number): Signals => ({

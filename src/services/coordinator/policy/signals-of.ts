@@ -13,6 +13,7 @@ export interface SystemFigures {
   readonly energy?: number | undefined;
   readonly cpu?: number | undefined;
   readonly memory?: number | undefined;
+  readonly successRate?: number | undefined;
 }
 
 /** What the evidence says of whom a diagnosis blames. */
@@ -101,6 +102,7 @@ export function toSignals(known: Known): Signals {
       energy: system.energy,
       cpu: system.cpu,
       memory: system.memory,
+      successRate: system.successRate,
       isMaintenance: known.maintenanceOf(cause.host ?? "") !== undefined,
     },
     now: { hour: now.getUTCHours(), weekday: ((now.getUTCDay() + 6) % 7) + 1 },

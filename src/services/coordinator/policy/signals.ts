@@ -51,6 +51,10 @@ export const SIGNALS = {
     energy: { type: "double", meaning: "The energy of the organism" },
     cpu: { type: "double", meaning: "Share of this machine's processors that is busy" },
     memory: { type: "double", meaning: "Share of this machine's memory that is used" },
+    successRate: {
+      type: "double",
+      meaning: "Share of all executions by agents that succeeded; unknown before the first",
+    },
     isMaintenance: { type: "bool", meaning: "Whether there is maintenance of the host to blame, or of everything" },
   },
   now: {
