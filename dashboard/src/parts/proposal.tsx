@@ -14,7 +14,7 @@ export function Proposal({ action }: { readonly action: Action }) {
   const decide = (approve: boolean) => async () => {
     await call("coordinator.decideAction", { id: action.id, approve, reason });
   };
-  const { cause, expiresAtMs, predictedDeltaE } = action;
+  const { cause, expiresAtMs, reasoning } = action;
   return (
     <article class="card" aria-label={`Proposed: ${skillName(action)}`}>
       <p class="row-head">
@@ -23,10 +23,10 @@ export function Proposal({ action }: { readonly action: Action }) {
       <p class="quiet">
         {causeName(cause)}
         {cause === null ? "" : `, ${percent(cause.confidence)} sure`}; rule “{action.rule}”
-        {predictedDeltaE === null ? "" : `; expected ΔE ${predictedDeltaE.toFixed(2)}`}
         {expiresAtMs === null ? "" : `; expires in ${duration(expiresAtMs - nowMs.value)}`}.{" "}
         <a href={linkTo("incidents", action.incidentId)}>See the incident</a>
       </p>
+      {reasoning === undefined ? null : <p class="quiet">{reasoning}</p>}
       {may("approve") ? (
         <div class="answer">
           <input
