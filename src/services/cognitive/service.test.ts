@@ -46,6 +46,7 @@ const EVIDENCE: Evidence = {
     edges: [],
     beforeMs: [-120_000, 0],
     nowMs: [0, 5_000],
+    watchedFromMs: -120_000,
   } satisfies CallGraph,
   changes: [],
   windows: [],
