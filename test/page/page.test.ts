@@ -209,7 +209,7 @@ describe("a person at the page", () => {
     await page.route(points, (route) => (asked++, route.abort()));
     await page.reload();
     // The points before are asked for at once, and where the stream begins.
-    await expect.poll(() => asked).toBeGreaterThan(1);
+    await expect.poll(() => asked, { timeout: 10_000 }).toBeGreaterThan(1);
     const told = page.getByText("The organism does not answer");
     await told.waitFor();
     const nowMs = Date.now();
