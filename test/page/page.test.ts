@@ -143,6 +143,28 @@ describe("a person at the page", () => {
     await go("actions");
     await page.getByRole("heading", { name: "How sure, and how often right" }).waitFor();
     await page.getByText("No cause was put to the test yet.").waitFor();
+    // Of four causes that were said with 80 to 90 %, three were right.
+    for (const [i, rawConfidence] of [0.82, 0.84, 0.86, 0.88].entries()) {
+      await send("PUT", `/cognitive/outcomes/act_${i}`, { rawConfidence, wasRight: i > 0 });
+    }
+    const row = page.getByRole("row", { name: /^80 % to 90 %/ });
+    await row.getByText("75 %").waitFor();
+    expect(await row.getByRole("cell").allTextContents()).toEqual(["4", "85 %", "75 %"]);
+    await page.goBack();
+  });
+
+  it("sees who can do what, and who did what was approved", async () => {
+    await go("agents");
+    const { organs } = (await send("GET", "/organism/organs")) as { organs: { id: string; agents: string[] }[] };
+    for (const { id, agents } of organs) {
+      await page.getByRole("heading", { level: 2, name: id }).waitFor();
+      for (const agent of agents) await page.getByRole("rowheader", { name: agent, exact: true }).waitFor();
+    }
+    const row = page.getByRole("row").filter({ hasText: /restart-host \d+ %/ });
+    await row.waitFor();
+    // It succeeded once, and never failed.
+    expect((await row.getByRole("cell").allTextContents()).slice(1, 3)).toEqual(["1", "0"]);
+    await row.getByText(/explorer \d+ %, specialist \d+ %, observer \d+ %/).waitFor();
     await page.goBack();
   });
 
