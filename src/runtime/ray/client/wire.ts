@@ -1,5 +1,7 @@
 import { readFile } from "node:fs/promises";
+import type { Http2Session } from "node:http2";
 import type { Transport } from "@connectrpc/connect";
+import type { Http2SessionManager } from "@connectrpc/connect-node";
 import { ServiceError } from "#core/service-error.ts";
 
 /** Where a Ray client server listens, and what it asks of its clients. */
@@ -33,12 +35,18 @@ export interface Wire {
 /** Bytes that may be under way to us on one stream before we have read them. HTTP/2's 64 KiB slow a large result down. */
 const WINDOW_BYTES = 8 * 1024 * 1024;
 /** Idle connections die in load balancers; a peer that vanished without a word is noticed by the same pings. */
-const PING_INTERVAL_MS = 10_000;
-const PING_TIMEOUT_MS = 20_000;
+interface KeepAlive {
+  /** Since the last that came from the peer. Ray ends a connection that pings more often than each 10 s. */
+  readonly pingIntervalMs: number;
+  /** How long a ping may stay unanswered before the connection is given up. */
+  readonly pingTimeoutMs: number;
+}
+
+const KEEP_ALIVE: KeepAlive = { pingIntervalMs: 10_000, pingTimeoutMs: 20_000 };
 const MAX_MESSAGE_BYTES = 2 ** 31 - 1;
 
 /** Prepares a connection; the libraries are loaded here and not before. @throws ServiceError INVALID_INPUT when a TLS file cannot be read. */
-export async function openWire(endpoint: RayEndpoint): Promise<Wire> {
+export async function openWire(endpoint: RayEndpoint, keepAlive = KEEP_ALIVE): Promise<Wire> {
   const { createGrpcTransport, Http2SessionManager } = await import("@connectrpc/connect-node");
   const { host, port, tls } = endpoint;
   const baseUrl = `${tls === undefined ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
@@ -46,20 +54,40 @@ export async function openWire(endpoint: RayEndpoint): Promise<Wire> {
     tls === undefined
       ? {}
       : { cert: await read(tls.certFile), key: await read(tls.keyFile), ca: await read(tls.caFile) };
-  const sessionManager = new Http2SessionManager(
-    baseUrl,
-    { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS },
-    { ...secrets, settings: { initialWindowSize: WINDOW_BYTES } },
-  );
+  const http2Options = { ...secrets, settings: { initialWindowSize: WINDOW_BYTES } };
+  const sessions = new Http2SessionManager(baseUrl, keepAlive, http2Options);
   const transport = createGrpcTransport({
     baseUrl,
-    sessionManager,
+    sessionManager: listeningOn(sessions),
     // What Ray sends is pickled already; its server does not compress.
     acceptCompression: [],
     readMaxBytes: MAX_MESSAGE_BYTES,
     writeMaxBytes: MAX_MESSAGE_BYTES,
   });
-  return { transport, close: () => sessionManager.abort() };
+  return { transport, close: () => sessions.abort() };
+}
+
+/**
+ * A connection tells its streams of its end before it tells who made it. Who asks anew in between makes the library forget the
+ * old one, which then finds nobody who listens to its error: that ends the process.
+ */
+function listeningOn(
+  sessions: Http2SessionManager,
+): Pick<Http2SessionManager, "authority" | "request" | "notifyResponseByteRead"> {
+  const heard = new WeakSet<Http2Session>();
+  return {
+    authority: sessions.authority,
+    async request(...call) {
+      const stream = await sessions.request(...call);
+      const { session } = stream;
+      if (session !== undefined && !heard.has(session)) {
+        heard.add(session);
+        session.on("error", () => {});
+      }
+      return stream;
+    },
+    notifyResponseByteRead: (stream) => sessions.notifyResponseByteRead(stream),
+  };
 }
 
 async function read(file: string): Promise<Buffer> {
