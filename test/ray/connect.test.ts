@@ -127,6 +127,18 @@ it("gives objects, tasks and actors of the cluster, over one session that the fi
   expect(fresh()).toHaveLength(1);
 });
 
+// Its process on the head takes 100 MB there, and nobody else would end it.
+it("leaves no process of its session on the head once it is closed", async () => {
+  const before = sessions();
+  const fresh = () => sessions().filter((pid) => !before.includes(pid));
+  const connection = await connect({ address: cluster.address });
+  await connection.ray.nodes();
+  expect(fresh()).toHaveLength(1);
+  await connection.close();
+  // It waits half a minute for another client.
+  await vi.waitFor(() => expect(fresh()).toEqual([]), { timeout: 90_000, interval: 200 });
+});
+
 it("to another target while connected is refused, and names both", async () => {
   await opened({ address: cluster.address });
   const error = await connect({ address: "ray://elsewhere" }).catch((reason: unknown) => reason);
