@@ -15,10 +15,11 @@ import type { ObjectRef } from "#runtime/ray/client/object-ref.ts";
 import type { PythonExceptionData } from "#runtime/ray/client/python-failure.ts";
 import { PyCall, PyGlobal, type PyValue } from "#runtime/ray/pickle/values.ts";
 import { createRay, type Ray } from "#runtime/ray/ray.ts";
+import { startCluster } from "./cluster/cluster.ts";
+import { endpointOf } from "./cluster/endpoint.ts";
 
 const cluster = inject("ray");
-const { hostname, port } = new URL(cluster.address.replace("ray:", "http:"));
-const endpoint = { host: hostname, port: Number(port), token: cluster.token, tls: undefined };
+const endpoint = endpointOf(cluster);
 
 function open(more: Partial<Parameters<typeof createRay>[0]> = {}): Ray {
   return createRay({ endpoint, namespace: "client-test", ...more }, { clock: systemClock });
@@ -161,6 +162,19 @@ describe("without a session", () => {
     expect([error.code, error.started]).toEqual(["INVALID_INPUT", "no"]);
     expect(error.message).toContain("0".repeat(40));
   });
+});
+
+// So are most heads: its proxy forks for each session, and what it forks dies of it as often as not.
+test("a session opens on a head that was started without GRPC_ENABLE_FORK_SUPPORT=0", async () => {
+  const usual = await startCluster({ serve: false, env: { GRPC_ENABLE_FORK_SUPPORT: undefined } });
+  try {
+    for (let count = 0; count < 5; count++) {
+      await using mine = open({ endpoint: endpointOf(usual) });
+      expect(await mine.nodes()).toHaveLength(1);
+    }
+  } finally {
+    await usual.stop();
+  }
 });
 
 describe("a session", () => {

@@ -42,8 +42,8 @@ export interface ClusterOptions {
   /** Where Serve listens. With HAProxy it must be 127.0.0.1, where that looks for replicas. @default the head's address */
   readonly serveHost?: string;
   readonly tls?: RayTls;
-  /** More variables for every process of the cluster. */
-  readonly env?: Readonly<Record<string, string>>;
+  /** More variables for every process of the cluster; undefined leaves one out. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 /** A Ray cluster on this machine that no other cluster knows of and that ends with whoever started it. */

@@ -22,7 +22,7 @@ export interface Keeper {
 }
 
 /** Starts a keeper whose commands see `env` and nothing else; their output goes to `folder`/start.log. */
-export function startKeeper(folder: string, env: Readonly<Record<string, string>>): Keeper {
+export function startKeeper(folder: string, env: Readonly<Record<string, string | undefined>>): Keeper {
   // In a session of its own: ^C and a kill of the runner's process group must not take the one that cleans up.
   const child = spawn(python, [join(import.meta.dirname, "keeper.py"), folder], {
     env,
