@@ -36,16 +36,22 @@ afterAll(async () => {
 const applications = async () => Object.keys((await readServe(rest)).applications).toSorted();
 const keys = () => ray.store.list("seedcore/");
 
+/** What docs/ray.md gives to Python. */
+const [, PROGRAM = ""] =
+  /```python\n([^`]+)```/.exec(readFileSync(join(import.meta.dirname, "..", "..", "docs", "ray.md"), "utf8")) ?? [];
+const [FIND_HOST = ""] = PROGRAM.split("answer = ");
+
 /** Somebody else's use of the cluster: an application by REST and one by `serve.run`. */
 const STRANGERS = `
-from ray import serve
-
+${FIND_HOST}
 @serve.deployment(ray_actor_options={"num_cpus": 0})
 class Echo:
     def __init__(self, text):
         self.text = text
 
     async def __call__(self, request):
+        if request.url.path.endswith("/asks"):
+            return await seedcore("ml", "scene").call.remote("GET /ml/status", "{}")
         return self.text
 
 def build(args):
@@ -261,10 +267,8 @@ withPostgres.describe("seedcore up on Ray", () => {
   // The names of its applications change with every deploy.
   it("answers a Python program through a DeploymentHandle, as docs/ray.md has it", async () => {
     const { python, gcsAddress, token } = cluster;
-    const document = readFileSync(join(import.meta.dirname, "..", "..", "docs", "ray.md"), "utf8");
-    const [, program = ""] = /```python\n([^`]+)```/.exec(document) ?? [];
     const script = join(folder, "from_python.py");
-    writeFileSync(script, program);
+    writeFileSync(script, PROGRAM);
     const env = {
       ...process.env,
       RAY_ADDRESS: gcsAddress,
@@ -275,6 +279,15 @@ withPostgres.describe("seedcore up on Ray", () => {
     };
     const { stdout } = await promisify(execFile)(python, [script], { env });
     expect(JSON.parse(stdout.trim().split("\n").at(-1) ?? "")).toMatchObject({ series: expect.any(Number) as number });
+  });
+
+  it("answers a Python deployment that awaits it, by both ways a deployment is made", async () => {
+    for (const theirs of ["theirs", "theirs-run"]) {
+      const { statusCode, body } = await request(`${cluster.serveUrl}/${theirs}/asks`);
+      const text = await body.text();
+      expect(statusCode, text).toBe(200);
+      expect(JSON.parse(text)).toMatchObject({ series: expect.any(Number) as number });
+    }
   });
 
   it("shows what its hosts measure in Ray's own metrics", async () => {
