@@ -37,8 +37,8 @@ it("a head that is silent: calls go on, control fails typed at its deadline and 
   await using another = openRay(run);
   await ray.nodes();
 
-  const answerAgain = silenceHead(run);
   const sent = calls.length;
+  const answerAgain = silenceHead(run);
   try {
     for (const control of [() => ray.nodes({ deadlineMs: 1_000 }), () => ray.store.get("x", { deadlineMs: 1_000 })]) {
       expect((await failureOf(control)).code).toBe("DEADLINE");
@@ -69,6 +69,7 @@ it("a head that dies: calls go on to the other node, control fails typed, and al
   expect(ray.state).toBe("open");
   const broken = failureOf(() => ray.get(underWay, { deadlineMs: 60_000 }));
 
+  const sent = calls.length;
   killHead(run);
   // Each may take 20 s, and none waits for that: an open connection ends, another is refused.
   expect((await broken).code).toMatch(/^(UNAVAILABLE|CONNECTION_LOST)$/);
@@ -77,7 +78,6 @@ it("a head that dies: calls go on to the other node, control fails typed, and al
   }
   const left = () => before.filter(({ node, pid }) => node === head && pid !== null && isAlive(pid));
   await vi.waitFor(() => expect(left()).toEqual([]), { timeout: 30_000 });
-  const sent = calls.length;
   await sleep(5_000);
   const since = calls.slice(sent);
   expect(since.length).toBeGreaterThan(20);

@@ -33,9 +33,9 @@ async function loseHead(): Promise<void> {
   await ray.nodes();
   const underWay = await ray.task<(seconds: number) => null>("time:sleep").start([600]);
   const broken = tell("A dead head", [["a call that was under way", () => ray.get(underWay)]]);
+  const from = run.load.calls.length;
   killHead(run);
   await broken;
-  const from = run.load.calls.length;
   await tell("A dead head", [
     ["nodes()", () => ray.nodes()],
     ["a key of its store", () => ray.store.get("x")],
