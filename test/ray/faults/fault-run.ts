@@ -31,6 +31,8 @@ export interface FaultResult {
   readonly p99Ms: number;
   /** From the fault until the last call that failed, or took longer than SLOW_MS, had ended; 0 when none did. */
   readonly recoveredMs: number;
+  /** Until the end of the last second in which more than one call in ten failed or took longer than SLOW_MS; 0 when in none. */
+  readonly disturbedMs: number;
   /** Until `status` called nothing ready any more that did not answer; undefined when no host was struck. */
   readonly toldMs: number | undefined;
   /** Until everything was there again. */
@@ -41,6 +43,27 @@ export interface FaultResult {
   readonly travelled: Travelled;
   /** Node hosts that still live after 20 s and belong to no replica. */
   readonly orphans: readonly number[];
+  /** What became of the calls on the fault's other ways. */
+  readonly ways: readonly WayResult[];
+}
+
+/** A way to ml other than straight to its replicas. */
+export interface Way {
+  readonly name: string;
+  /** What of it may fail: nothing; what was under way when it happened; or whatever is sent until what was struck is back. */
+  readonly loses: "nothing" | "under way" | "until back";
+  /** One call. */
+  readonly call: () => Promise<unknown>;
+  readonly close: () => Promise<void>;
+}
+
+export interface WayResult extends Pick<Way, "name" | "loses"> {
+  readonly calls: readonly CallRecord[];
+  readonly failed: readonly CallRecord[];
+  /** Of those, the ones that began more than UNDER_WAY_MS after the fault. */
+  readonly failedLater: readonly CallRecord[];
+  /** From the fault until the last failed call had ended; 0 when none failed. */
+  readonly recoveredMs: number;
 }
 
 /** Processes that a fault struck. */
@@ -53,22 +76,42 @@ export interface Struck {
 
 export interface Fault {
   readonly name: string;
+  /** Other ways that are under load meanwhile; opened before it is done. */
+  openWays?(run: FaultRun): Promise<readonly Way[]>;
   /** Does it. */
   cause(run: FaultRun): Promise<Struck>;
   /** Brings back what does not come back by itself; after `status` has told. */
   repair?(run: FaultRun): Promise<void>;
   /** Whether what was struck works again, where that is no replica. */
   isBack?(run: FaultRun, struck: Struck): Promise<boolean>;
+  /** How soon it is promised to be back. */
+  readonly backWithinMs?: number;
 }
 
+/** How long what a fault takes away may be away, in milliseconds. */
+export const PROMISED = {
+  /** Until `status` tells the truth. */
+  toldMs: 20_000,
+  /** Until the registry has all leases again. */
+  registryMs: 5_000,
+  /** On the way that data takes, where another replica lives. */
+  recoveredMs: 2_000,
+  /** Until a change of the membership is in everybody's list. */
+  travelMs: 1_000,
+} as const;
+
 export const SLOW_MS = 500;
+/** In a second in which more of the calls are slow, the fault is not over; a single one may have met a pause of the machine. */
+const SLOW_SHARE = 0.1;
 const DEADLINE_MS = 2_000;
 const STEADY_MS = 5_000;
+/** A killed process is not gone at once: the kernel closes what it had open. */
+const UNDER_WAY_MS = 500;
 /** Long enough for every lease and health check to have its say. */
 const WATCH_MS = 15_000;
 const ORPHAN_MS = 20_000;
 /** Several times what is promised, so that only what never comes fails. */
-const TELL_WITHIN_MS = 60_000;
+const TELL_WITHIN_MS = 3 * PROMISED.toldMs;
 const HEAL_WITHIN_MS = 180_000;
 
 export class FaultRun {
@@ -81,7 +124,12 @@ export class FaultRun {
   readonly #rest: RayRest;
   readonly #token: string;
 
-  private constructor(cluster: ThrowAwayCluster, organism: RayOrganism, connection: Connection, token: string) {
+  private constructor(
+    cluster: ThrowAwayCluster,
+    organism: RayOrganism,
+    connection: Connection,
+    { token, port }: { readonly token: string; readonly port: number },
+  ) {
     this.cluster = cluster;
     this.organism = organism;
     this.connection = connection;
@@ -89,14 +137,18 @@ export class FaultRun {
     this.#rest = createRayRest({ url: cluster.dashboardUrl, token: () => cluster.token, clock: systemClock });
     this.ray = openRay(this);
     const ml = connection.getServiceClient("ml");
-    this.load = startLoad({ call: () => ml.status({}, { deadlineMs: DEADLINE_MS }), path: "/ml/status" });
+    this.load = startLoad({
+      call: () => ml.status({}, { deadlineMs: DEADLINE_MS }),
+      isAttempt: ({ origin, path }) => path === "/ml/status" && String(origin).endsWith(`:${port}`),
+    });
   }
 
   static async start(): Promise<FaultRun> {
     const cluster = await startCluster({ workers: 1 });
+    const port = await freePort();
     const organism = await RayOrganism.create(cluster, "seedcore-dev", {
       // A fixed port, so that no node gets both.
-      hosts: { ml: { replicas: 2, port: await freePort() }, gateway: { replicas: 2 } },
+      hosts: { ml: { replicas: 2, port }, gateway: { replicas: 2 } },
     }).catch(async (error: unknown) => {
       await cluster.stop();
       throw error;
@@ -105,7 +157,7 @@ export class FaultRun {
       const { urlWithToken } = await organism.json<{ urlWithToken: string }>("up");
       const [, token = ""] = urlWithToken.split("#token=");
       const target = resolveTarget({}, organism.environment);
-      return new FaultRun(cluster, organism, await openConnection(target, () => {}), token);
+      return new FaultRun(cluster, organism, await openConnection(target, () => {}), { token, port });
     } catch (error) {
       await cluster.stop();
       await organism.destroy();
@@ -134,12 +186,29 @@ export class FaultRun {
   }
 
   /** Whether a call through Serve's proxy arrives. */
-  async hasRoute(): Promise<boolean> {
+  hasRoute(): Promise<boolean> {
+    return this.callRoute().then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** A call through Serve's proxy. @throws Error when it is not answered in time, or with a refusal */
+  async callRoute(): Promise<void> {
     const { statusCode, body } = await request(`${this.cluster.serveUrl}/ml/status`, {
       headers: { authorization: `Bearer ${this.#token}` },
+      signal: AbortSignal.timeout(DEADLINE_MS),
     });
-    await body.dump();
-    return statusCode === 200;
+    const text = await body.text();
+    if (statusCode !== 200) throw new Error(`Serve's route answers ${statusCode}: ${text}`);
+  }
+
+  /** A client that sends every call through this gateway. */
+  async openThrough(gatewayUrl: string): Promise<Pick<Way, "call" | "close">> {
+    const options = { gateway: gatewayUrl, token: this.#token };
+    const connection = await openConnection(resolveTarget(options, this.organism.environment), () => {});
+    const ml = connection.getServiceClient("ml");
+    return { call: () => ml.status({}, { deadlineMs: DEADLINE_MS }), close: () => connection.close() };
   }
 
   /** The process of a ready replica. */
@@ -166,6 +235,16 @@ export class FaultRun {
   /** @throws Error when it does not heal */
   async suffer(fault: Fault): Promise<FaultResult> {
     await this.untilWhole();
+    const opened = (await fault.openWays?.(this)) ?? [];
+    const ways = opened.map((way) => ({ ...way, load: startLoad({ call: way.call, callers: 2 }) }));
+    try {
+      return await this.#suffer(fault, ways);
+    } finally {
+      await Promise.all(ways.map(({ load, close }) => load.stop().then(close)));
+    }
+  }
+
+  async #suffer(fault: Fault, ways: readonly (Way & { readonly load: Load })[]): Promise<FaultResult> {
     await sleep(STEADY_MS);
     const { calls } = this.load;
     const before = (await this.hosts()).flatMap(({ replicas }) => replicas);
@@ -184,7 +263,7 @@ export class FaultRun {
     const healedMs = await this.#since(atMs, async () => (await isBack()) && (await this.#isWhole()));
     await sleep(Math.max(0, WATCH_MS - (performance.now() - atMs)));
     const offered = calls.slice(offeredBefore);
-    const bad = offered.filter(({ failure, tookMs }) => failure !== undefined || tookMs > SLOW_MS);
+    const bad = offered.filter(isSlow);
     const startedIn = (fromMs: number, untilMs: number) =>
       calls.filter((one) => one.startedAtMs >= fromMs && one.startedAtMs < untilMs);
     const timesOf = (fromMs: number, untilMs: number) => startedIn(fromMs, untilMs).map(({ tookMs }) => tookMs);
@@ -201,12 +280,19 @@ export class FaultRun {
       slow: bad.length,
       p99BeforeMs: quantile(timesOf(atMs - STEADY_MS, atMs - DEADLINE_MS), 0.99),
       p99Ms: quantile(timesOf(atMs, atMs + 1_000), 0.99),
-      recoveredMs: Math.max(0, ...bad.map(({ startedAtMs, tookMs }) => startedAtMs + tookMs - atMs)),
+      recoveredMs: lastEndMs(bad, atMs),
+      disturbedMs: disturbance(offered, atMs),
       toldMs,
       healedMs,
       dropped: members.stop(),
       travelled: await everybody.stop(new Set(hit), atMs),
       orphans: await this.#orphans(struck.ended),
+      ways: ways.map(({ name, loses, load }) => {
+        const calls = [...load.calls];
+        const failed = calls.filter(({ failure }) => failure !== undefined);
+        const failedLater = failed.filter(({ startedAtMs }) => startedAtMs > atMs + UNDER_WAY_MS);
+        return { name, loses, calls, failed, failedLater, recoveredMs: lastEndMs(failed, atMs) };
+      }),
     };
   }
 
@@ -270,6 +356,22 @@ export class FaultRun {
     }
     return performance.now() - atMs;
   }
+}
+
+function isSlow({ failure, tookMs }: CallRecord): boolean {
+  return failure !== undefined || tookMs > SLOW_MS;
+}
+
+/** From `atMs` until the last of them had ended; 0 when there is none. */
+function lastEndMs(calls: readonly CallRecord[], atMs: number): number {
+  return Math.max(0, ...calls.map(({ startedAtMs, tookMs }) => startedAtMs + tookMs - atMs));
+}
+
+/** From `atMs` until the end of the last second whose calls were too often slow. */
+function disturbance(calls: readonly CallRecord[], atMs: number): number {
+  const bySecond = Map.groupBy(calls, ({ startedAtMs }) => Math.floor((startedAtMs - atMs) / 1_000));
+  const disturbed = [...bySecond].filter(([, begun]) => begun.filter(isSlow).length > SLOW_SHARE * begun.length);
+  return Math.max(0, ...disturbed.map(([second]) => (second + 1) * 1_000));
 }
 
 /** The process that started this one. */

@@ -1,7 +1,8 @@
 /** What may happen to an organism on Ray. */
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Fault, type FaultRun, parentOf, type Struck } from "./fault-run.ts";
+import { type Fault, type FaultRun, parentOf, PROMISED, type Struck } from "./fault-run.ts";
+import { killGateway } from "./gateway-loss.ts";
 import { openRay } from "./head-loss.ts";
 
 const FROZEN_MS = 10_000;
@@ -30,6 +31,7 @@ function killRegistry(): Fault {
   const fault = killLike("kill -9 of the registry's worker", /^ray::Registry/, isAnother);
   return {
     ...fault,
+    backWithinMs: PROMISED.registryMs,
     cause(run) {
       epoch = run.connection.topology().epoch;
       return fault.cause(run);
@@ -104,7 +106,7 @@ export const FAULTS: readonly Fault[] = [
   killClientServer(),
   killLike("kill -9 of Serve's controller", /^ray::ServeController/, (run) => run.isServing()),
   killLike("kill -9 of Serve's proxy", /^ray::ProxyActor/, (run) => run.hasRoute()),
-  { name: "kill -9 of a gateway (1 of 2)", cause: async (run) => kill(await run.pidOf("gateway")) },
+  killGateway(),
   freeze(),
   {
     name: "kill -9 of a raylet (the node beside the head)",

@@ -6,12 +6,18 @@ import { isServiceError } from "#core/service-error.ts";
 export interface LoadOptions {
   /** One call. */
   readonly call: () => Promise<unknown>;
-  /** Where its requests go: attempts are counted by it. */
-  readonly path: string;
+  /** Tells its attempts from the other requests of this process. @default none is counted */
+  readonly isAttempt?: (request: SentRequest) => boolean;
   /** @default 8 */
   readonly callers?: number;
   /** Between two calls of a caller. @default 20 */
   readonly pauseMs?: number;
+}
+
+/** As undici tells of it. */
+export interface SentRequest {
+  readonly origin: string | URL;
+  readonly path: string;
 }
 
 export interface CallRecord {
@@ -29,12 +35,12 @@ export interface Load {
   stop(): Promise<void>;
 }
 
-export function startLoad({ call, path, callers = 8, pauseMs = 20 }: LoadOptions): Load {
+export function startLoad({ call, isAttempt = () => false, callers = 8, pauseMs = 20 }: LoadOptions): Load {
   const calls: CallRecord[] = [];
   const sentAtMs: number[] = [];
   let stopped = false;
   const onRequest = (message: unknown) => {
-    if ((message as { request: { path: string } }).request.path === path) sentAtMs.push(performance.now());
+    if (isAttempt((message as { request: SentRequest }).request)) sentAtMs.push(performance.now());
   };
   diagnostics.subscribe("undici:request:create", onRequest);
 

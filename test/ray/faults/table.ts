@@ -61,6 +61,7 @@ async function tell(what: string, calls: readonly (readonly [string, () => Promi
 }
 
 const run = await FaultRun.start();
+const notes: string[] = [];
 console.log(
   "| fault | calls | attempts in its 2 s | failed | p99 before | p99 in its second | last slow call | out of a client's list | changes | to a client | to a host | `status` tells | whole again | orphans |",
 );
@@ -71,8 +72,15 @@ try {
     console.log(
       `| ${fault.name} | ${r.offered} | ${(r.inWindow.attempts / r.inWindow.offered).toFixed(2)} × | ${r.failed.length} | ${ms(r.p99BeforeMs)} | ${ms(r.p99Ms)} | ${s(r.recoveredMs)} | ${travelOf(r.travelled)} | ${r.toldMs === undefined ? "–" : s(r.toldMs)} | ${s(r.healedMs)} | ${r.orphans.length} |`,
     );
+    for (const way of r.ways) {
+      const { length } = way.failed;
+      notes.push(
+        `${fault.name}, ${way.name}: ${length} of ${way.calls.length} failed, the last after ${s(way.recoveredMs)}.`,
+      );
+    }
     for (const failure of new Set(r.failed.map((call) => call.failure))) console.error(`  ${fault.name}: ${failure}`);
   }
+  for (const note of notes) console.log(note);
   if (values.only === "") await loseHead();
 } finally {
   await run.close();
