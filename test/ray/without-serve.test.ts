@@ -1,4 +1,5 @@
 /** A Ray cluster on which Serve does not run: it never has, or somebody has shut it down under an organism. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect } from "vitest";
 import { z } from "zod";
 import type { Finding } from "#app/cli/diagnose.ts";
@@ -24,6 +25,9 @@ afterAll(async () => {
   await rest.close();
   await cluster.stop();
 });
+
+/** How long after `up` somebody starts the head. */
+const LATE_MS = 20_000;
 
 /** As `serve shutdown -y`. */
 async function shutServeDown(): Promise<void> {
@@ -70,6 +74,7 @@ it("up waits for a head that comes late, and starts Serve", async () => {
   for (const { pid } of cluster.processes()) killIfThere(pid);
   const up = organism.start("up", "--json");
   await up.untilSaid(`No Ray answers at ${cluster.address} yet; it is waited for`);
+  await sleep(LATE_MS);
   await cluster.startHead();
   const begun = await up.ended;
   expect(begun.code, begun.stderr).toBe(0);
