@@ -1,6 +1,6 @@
 /** A Ray cluster on which Serve does not run: it never has, or somebody has shut it down under an organism. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect } from "vitest";
+import { afterAll, beforeAll, expect, vi } from "vitest";
 import { z } from "zod";
 import type { Finding } from "#app/cli/diagnose.ts";
 import { systemClock } from "#core/clock.ts";
@@ -32,7 +32,9 @@ const LATE_MS = 20_000;
 /** As `serve shutdown -y`. */
 async function shutServeDown(): Promise<void> {
   await rest.call({ method: "DELETE", path: "/api/serve/applications/", schema: z.unknown(), timeoutMs: 60_000 });
-  expect((await readServe(rest)).applications).toEqual({});
+  // Serve answers after 30 s at the latest, gone or not.
+  const isGone = async () => expect((await readServe(rest)).applications).toEqual({});
+  await vi.waitFor(isGone, { timeout: 60_000, interval: 500 });
 }
 
 function killIfThere(pid: number): void {
