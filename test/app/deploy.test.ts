@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
@@ -193,8 +193,7 @@ describe("a service of one's own", () => {
     expect(errorOf(refused).message).toContain(said);
   });
 
-  // A bundler cannot see what an addon loads: its package must travel as it is, with what it needs. The addon itself is not
-  // loaded here.
+  // A bundler cannot see what an addon loads: its package must travel as it is, with what it needs.
   it("takes packages with native parts along as they are", async () => {
     write({
       "node_modules/native/package.json":
@@ -207,6 +206,18 @@ describe("a service of one's own", () => {
     });
     await deploy();
     expect(await call("greeter.greet", "--name", "Ada")).toMatchObject({ text: "needed Ada" });
+    await remove("greeter");
+  });
+
+  it("runs native code of a package that comes in a part for each platform", async () => {
+    const installed = join(import.meta.dirname, "../../node_modules");
+    const parts = readdirSync(installed).filter((name) => /^(lightningcss|detect-libc)/.test(name));
+    for (const name of parts) cpSync(join(installed, name), join(folder, "node_modules", name), { recursive: true });
+    const minified =
+      'transform({ filename: "", code: Buffer.from("p { color: #ff0000 }"), minify: true }).code.toString()';
+    write({ "service.ts": `import { transform } from "lightningcss";\n${GREETER.replace('"Hello"', minified)}` });
+    await deploy();
+    expect(await call("greeter.greet", "--name", "Ada")).toMatchObject({ text: "p{color:red} Ada" });
     await remove("greeter");
   });
 });
