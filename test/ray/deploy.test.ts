@@ -57,6 +57,7 @@ test("a service asks the model, and a changed one takes its place", async () => 
     said: '{"SERVE_GATEWAY":"http://127.0.0.1:9"}',
     namespace: "own",
     tool: "it runs",
+    native: "p{color:red}",
   });
 
   // The cluster still has the package of the first.
@@ -186,13 +187,17 @@ test("one that was removed is gone, and its procedures with it", async () => {
 function changeService(): void {
   mkdirSync(join(folder, "bin"));
   writeFileSync(join(folder, "bin", "tool"), "#!/bin/sh\necho it runs\n", { mode: 0o755 });
+  // Native code, in a package of its own for each platform.
+  const installed = join(import.meta.dirname, "..", "..", "node_modules");
+  const parts = readdirSync(installed).filter((name) => /^(lightningcss|detect-libc)/.test(name));
+  for (const name of parts) cpSync(join(installed, name), join(folder, "node_modules", name), { recursive: true });
   const env = { SERVE_GATEWAY: "http://127.0.0.1:9" };
   writeFileSync(join(folder, "seedcore.json"), JSON.stringify({ files: ["bin"], env }));
   const changed = readFileSync(serviceFile, "utf8")
     .replace("goodShare: good / answers.length", "goodShare: good")
     .replace(
       "import { defineContract,",
-      'import { execFileSync } from "node:child_process";\nimport { connect, defineContract,',
+      'import { execFileSync } from "node:child_process";\nimport { transform } from "lightningcss";\nimport { connect, defineContract,',
     )
     .replace(
       "    judge: procedure({",
@@ -208,7 +213,8 @@ function changeService(): void {
         const { namespace } = await connection.getServiceClient("telemetry").status({});
         const { SERVE_GATEWAY } = process.env;
         const tool = execFileSync(new URL("./bin/tool", import.meta.url).pathname, { encoding: "utf8" }).trim();
-        return { target: connection.target, said: JSON.stringify({ SERVE_GATEWAY }), namespace, tool };
+        const { code } = transform({ filename: "", code: Buffer.from("p { color: #ff0000 }"), minify: true });
+        return { target: connection.target, said: JSON.stringify({ SERVE_GATEWAY }), namespace, tool, native: String(code) };
       },
     async judge(`,
     );
