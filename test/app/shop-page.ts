@@ -36,9 +36,14 @@ export async function openShopPage(stage: Stage): Promise<ShopPage> {
   const token = readFileSync(join(process.env["SEEDCORE_HOME"] ?? "", namespace, "token"), "utf8").trim();
   const browser = await openBrowser();
   const page = await (await browser.newContext(CONTEXT)).newPage();
+  const errors: string[] = [];
+  page.on("pageerror", (error) => errors.push(error.stack ?? error.message));
   const go = async (view: "Overview" | "Incidents" | "Map") => {
     const link = page.getByRole("navigation", { name: "Views" }).getByRole("link", { name: new RegExp(`^${view}\\b`) });
-    await link.click();
+    await link.click().catch(async (cause: unknown) => {
+      const shown = await page.locator("body").textContent();
+      throw new Error(`No way to ${view}; errors: ${errors.join("; ")}; shown: ${shown?.slice(0, 500)}`, { cause });
+    });
     await page.getByRole("heading", { level: 1, name: view }).waitFor();
   };
   const look = async () => {
