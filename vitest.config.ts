@@ -9,7 +9,7 @@ export default defineConfig({
         test: {
           name: "system",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/ray/**", "test/postgres/**", "test/app/shop.test.ts"],
+          exclude: ["test/ray/**", "test/postgres/**"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
@@ -26,10 +26,6 @@ export default defineConfig({
           hookTimeout: 120_000,
           fileParallelism: false,
         },
-      },
-      {
-        // Eight minutes of which nearly all is waiting, so that it runs beside `ray`.
-        test: { name: "shop", include: ["test/app/shop.test.ts"], testTimeout: 900_000 },
       },
       {
         test: {

@@ -32,7 +32,7 @@ const checks: Record<string, readonly string[]> = {
   unused: tool("knip/bin/knip.js"),
   build: [process.execPath, join(root, "scripts", "build.mjs")],
 };
-const projects = ["unit", "system", "postgres", "ray", "shop"] as const;
+const projects = ["unit", "system", "postgres", "ray"] as const;
 
 const pins = join(root, "test", "ray", "requirements.txt");
 const venv = join(root, ".venv");
@@ -72,14 +72,9 @@ runs.push(
   )),
 );
 if (isWanted("python")) runs.push(await runPython());
-for (const project of ["unit", "system", "postgres"] as const)
-  if (isWanted(project)) runs.push(await runVitest(project, "show", `--project=${project}`));
-// Both wait most of the time.
-const shop = isWanted("shop") ? runVitest("shop", "keep", "--project=shop") : undefined;
-if (isWanted("ray")) runs.push(hasPython ? await runVitest("ray", "show", "--project=ray") : leftOut("ray"));
-if (shop) runs.push(await shop);
+for (const project of projects) if (isWanted(project)) runs.push(await runTests(project));
 if (wanted.has(smoke))
-  runs.push({ ...(await runVitest(smoke, "show", "--project=ray", `--tagsFilter=${smoke}`)), skipped: [] });
+  runs.push({ ...(await runVitest(smoke, "--project=ray", `--tagsFilter=${smoke}`)), skipped: [] });
 rmSync(results, { recursive: true, force: true });
 
 const sum = (of: (run: StepRun) => number) => runs.reduce((total, run) => total + of(run), 0);
@@ -132,13 +127,16 @@ function leftOut(name: string): StepRun {
   };
 }
 
-/** @param show whether its output is shown as it comes, or whole at its end: of two at once one is kept */
-async function runVitest(name: string, show: "keep" | "show", ...args: readonly string[]): Promise<StepRun> {
+async function runTests(project: string): Promise<StepRun> {
+  if (project === "ray" && !hasPython) return leftOut(project);
+  return await runVitest(project, `--project=${project}`);
+}
+
+async function runVitest(name: string, ...args: readonly string[]): Promise<StepRun> {
   const began = performance.now();
   const report = join(results, `${name}.json`);
   const command = tool("vitest/vitest.mjs", "run", ...args, "--reporter=default", "--reporter=json");
-  const { code, output } = await run([...command, `--outputFile.json=${report}`], show);
-  if (output) console.log(output);
+  const { code } = await run([...command, `--outputFile.json=${report}`], "show");
   return { name, seconds: since(began), ...readReport(report, code) };
 }
 
