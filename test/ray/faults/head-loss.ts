@@ -13,7 +13,14 @@ function processesOfHead(run: FaultRun): readonly number[] {
 }
 
 export function killHead(run: FaultRun): void {
-  for (const pid of processesOfHead(run)) process.kill(pid, "SIGKILL");
+  for (const pid of processesOfHead(run)) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch (error) {
+      // It ended with another.
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
 }
 
 /** It is there and answers nobody, until the returned function is called. */
