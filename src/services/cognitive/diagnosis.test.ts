@@ -218,6 +218,28 @@ describe("the cause of a fault", () => {
   });
 
   // Its own restart, an answer to trouble, would be blamed for the trouble.
+  // A full heap is collected for a second at a time: 1.4 s per call speak louder than 160 MB, and a restart mends both.
+  it("is the leak when the slowness of the same service came after it", () => {
+    const evidenceWith = (memoryAtMs: number) => {
+      const evidence = evidenceOf({ fault: { service: "pricing", kind: "latency", size: 1_400 } });
+      const [slow] = evidence.movements;
+      const memory = { ...(slow as Movement), series: "services/pricing/memory", metric: "memory", value: 260 };
+      return {
+        ...evidence,
+        movements: [{ ...memory, expected: 100, spread: 5, startedAtMs: START + memoryAtMs }, ...evidence.movements],
+        graph: {
+          ...(evidence.graph as CallGraph),
+          services: (evidence.graph as CallGraph).services.map((one) =>
+            one.service === "pricing" ? { ...one, now: { ...one.now, memoryMb: 260 } } : one,
+          ),
+        },
+      };
+    };
+    expect(diagnose(evidenceWith(-12_000), asIs).cause).toMatchObject({ service: "pricing", kind: "memory" });
+    // A queue of slow calls takes memory, too.
+    expect(diagnose(evidenceWith(3_000), asIs).cause).toMatchObject({ service: "pricing", kind: "latency" });
+  });
+
   it("is not what the organism did itself", () => {
     const changes = [
       { id: "c1", kind: "restart", target: "stock", summary: "It was restarted.", atMs: START - 500, byOrganism: true },

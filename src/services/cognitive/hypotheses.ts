@@ -35,6 +35,7 @@ const WEIGHTS = {
   misled: 1.2,
   demandInstead: 2,
   notMoved: 0.6,
+  leak: 2,
   demand: 3.2,
   outside: 2.6,
 } as const;
@@ -100,6 +101,7 @@ function ofTrouble(scene: Scene, service: string, trouble: OwnTrouble): Candidat
     leadsReason(scene, service, kind),
     historyReason(scene, service, kind),
     demandReason(scene, service, kind),
+    leakReason(scene, service, kind),
     ...recalledReasons(scene, service, kind),
   ].filter((reason) => reason !== undefined);
   return candidate(service, kind, reasons);
@@ -239,6 +241,24 @@ function demandReason({ graph }: Scene, service: string, kind: OwnTrouble["kind"
     text: `${service} is asked ${number(ratio)} times as often as before: that alone may slow it down.`,
     weight: -WEIGHTS.demandInstead,
     refs: [service],
+  };
+}
+
+/** A service whose memory runs out is slow or fails for it; one that is slow for another reason does not grow before. */
+function leakReason(scene: Scene, service: string, kind: OwnTrouble["kind"]): Reason | undefined {
+  if (kind === "crash" || !scene.graph.trouble(service).some((one) => one.kind === "memory")) return undefined;
+  const memory = own(scene, service, "memory");
+  const followed = (["latency", "errors"] as const).flatMap((one) => own(scene, service, one) ?? []);
+  const later = followed.filter((one) => kind === "memory" || one.metric === kind);
+  const [first] = later.toSorted((a, b) => a.startedAtMs - b.startedAtMs);
+  if (memory === undefined || first === undefined) return undefined;
+  const ahead = first.startedAtMs - memory.startedAtMs;
+  if (ahead <= TOGETHER_MS) return undefined;
+  return {
+    kind: kind === "memory" ? "first" : "against",
+    text: `${memory.series} rose ${formatDuration(ahead)} before ${first.series} did.`,
+    weight: kind === "memory" ? WEIGHTS.leak : -WEIGHTS.leak,
+    refs: [memory.series, first.series],
   };
 }
 
