@@ -168,6 +168,18 @@ describe("a plan", () => {
     expect(steps[0]?.text).toContain("which service is to blame is not known");
   });
 
+  // It said that no skill was meant for it, as if it knew what for.
+  it("says that the cause is what it lacks", () => {
+    const { steps } = plan({
+      taskDescription: "x",
+      skills: [skill("scale-host", "low", true)],
+      cases: [],
+      performance: [],
+      edges: [],
+    });
+    expect(steps[0]?.text).toBe('Look at what is known of "x": its cause is not known.');
+  });
+
   describe("names what it rests on", () => {
     const like = (id: string, done: string, helped: boolean) => ({
       id,

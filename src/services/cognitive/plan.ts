@@ -141,7 +141,12 @@ function stepsWith(cause: Cause, target: string, remedies: readonly Remedy[], ed
 }
 
 function stepsWithout(task: string, target: string, cause: Cause | undefined, remedies: number): PlanStep[] {
-  const why = remedies === 0 ? "no skill given is meant for it" : "which service is to blame is not known";
+  const why =
+    cause === undefined
+      ? "its cause is not known"
+      : remedies === 0
+        ? "no skill given is meant for it"
+        : "which service is to blame is not known";
   const ground: Ground = {
     text: cause === undefined ? "No cause is given." : `The cause given is ${causeName(cause)}; ${why}.`,
     refs: target === "" ? [] : [target],

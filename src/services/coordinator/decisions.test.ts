@@ -196,7 +196,7 @@ it("weighs an action by like cases of the same against the same cause", async ()
 
 // A decision had one option, so that it never had an alternative.
 it("weighs it beside what else repairs such a cause, or helped against it", async () => {
-  const skill: Partial<Skill> = { risk: "high", params: {}, remedies: [], targetParam: "host" };
+  const skill: Partial<Skill> = { risk: "high", params: {}, remedies: [], repairs: true, targetParam: "host" };
   const helpful = { ...CASE, action: { skill: "flush", target: "stock" }, helped: true };
   const { others } = await weighed(
     [helpful],
@@ -205,7 +205,7 @@ it("weighs it beside what else repairs such a cause, or helped against it", asyn
       { ...skill, name: "scale-host", risk: "low", remedies: ["latency"] },
       { ...skill, name: "flush" },
       { ...skill, name: "roll-back-host", remedies: ["change"] },
-      { ...skill, name: "notify", risk: "none", remedies: ["latency"] },
+      { ...skill, name: "silence", risk: "low", repairs: false, remedies: ["latency"] },
     ],
   );
   expect(others).toEqual([

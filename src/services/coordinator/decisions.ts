@@ -293,7 +293,7 @@ function toOption(skill: string, target: string, risk: Option["risk"], thought: 
 /** What else could be done to the same: skills that are meant for such a cause, or have helped against it. */
 function othersThan(option: ReturnType<typeof toOption>, skills: ReadonlyMap<string, Skill>, thought: Thought) {
   return [...skills.values()]
-    .filter(({ name, risk }) => name !== option.skill && risk !== "none")
+    .filter(({ name, repairs }) => name !== option.skill && repairs)
     .map(({ name, risk, remedies }) => ({ remedies, other: toOption(name, option.target, risk, thought) }))
     .filter(({ remedies, other }) => remedies.includes(thought.diagnosis.cause.kind) || other.helped > 0)
     .map(({ other }) => other);

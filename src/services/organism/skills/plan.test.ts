@@ -69,9 +69,11 @@ async function planned(world: World) {
       },
     },
   } as unknown as PlanClients;
-  const repair = { name: "restart-host", risk: "high", remedies: ["latency"], canUndo: false } as const;
-  const tell = { name: "notify", risk: "none", remedies: [], canUndo: true } as const;
-  const skill = plan(clients, () => [repair, tell]);
+  const repair = { name: "restart-host", risk: "high", remedies: ["latency"], repairs: true, canUndo: false } as const;
+  const tell = { name: "notify", risk: "none", remedies: [], repairs: false, canUndo: true } as const;
+  // Has a risk, and repairs nothing.
+  const hush = { name: "silence", risk: "low", remedies: [], repairs: false, canUndo: true } as const;
+  const skill = plan(clients, () => [repair, tell, hush]);
   const context = {
     taskId: "task_1",
     signal: new AbortController().signal,

@@ -16,7 +16,7 @@ export interface PlanClients {
   readonly telemetry: Pick<Client<typeof telemetry>, "callGraph">;
 }
 
-type Remedy = Pick<Skill, "name" | "risk" | "canUndo"> & { readonly remedies: readonly CauseKind[] };
+type Remedy = Pick<Skill, "name" | "risk" | "repairs" | "canUndo"> & { readonly remedies: readonly CauseKind[] };
 type Incident = OutputOf<(typeof coordinator)["procedures"]["getIncident"]>;
 
 const MOST_CASES = 50;
@@ -56,7 +56,7 @@ export function plan(clients: PlanClients, skills: () => readonly Remedy[]): Ski
           taskDescription: incident.title,
           ...(cause === undefined ? {} : { cause }),
           skills: skills()
-            .filter(({ risk }) => risk !== "none")
+            .filter(({ repairs }) => repairs)
             .map(({ name, risk, remedies, canUndo }) => ({ name, risk, remedies: [...remedies], canUndo })),
           cases,
           performance,
