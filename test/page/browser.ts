@@ -12,8 +12,8 @@ export async function openBrowser(): Promise<Browser> {
   });
 }
 
-/** uPlot formats times for the language of the browser, which is no language where the system has none. */
-export const CONTEXT = { locale: "en-US", timezoneId: "UTC" } as const;
+/** With no language of its own: where the system has none the browser says one that is none ("en-US@posix"). */
+export const CONTEXT = { timezoneId: "UTC" } as const;
 
 interface Violation {
   readonly id: string;
