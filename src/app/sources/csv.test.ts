@@ -220,6 +220,10 @@ describe("readCsv", () => {
     ["timestamp,value\n", /has no rows/],
     ["timestamp\n1\n", /has one column, "timestamp"/],
     ["timestamp;value\n1;2\n", /has one column/],
+    [
+      "timestamp,value\nyesterday,1\n1,NaN\n",
+      /all 2 of its values and rows are refused, the first in line 2: "yesterday" is/,
+    ],
     ["timestamp,host\n1,a\n", /no column of numbers beside the time; line 2 is "1,a"/],
     ["timestamp,value\n1,\0\n", /contains NUL bytes/],
     ["timestamp,\u001b[31mred\n1,2\n", /the name of column 2 has control characters/],

@@ -145,6 +145,7 @@ export function createPointSource(
     flush();
     yield* ready.splice(0);
     if (report.rows === 0) throw emptyError(name);
+    if (report.accepted === 0 && report.rejected > 0) throw refusedError(report);
   }
 
   return { report, [Symbol.asyncIterator]: batches };
@@ -172,4 +173,16 @@ function binaryError(name: string): SourceError {
 
 function emptyError(name: string): SourceError {
   return new SourceError(`"${name}" has no rows.`, { hint: "Check that whatever writes it has finished." });
+}
+
+function refusedError({ name, rejected, examples }: SourceReport): SourceError {
+  const [first] = examples;
+  const what =
+    rejected === 1 ? "its one value or row is refused" : `all ${rejected} of its values and rows are refused`;
+  return new SourceError(
+    `Nothing of "${name}" can be used: ${what}, the first in line ${first?.line}: ${first?.reason}.`,
+    {
+      hint: "Give it times that can be read and finite numbers, decimals with a point.",
+    },
+  );
 }
