@@ -2,6 +2,7 @@
 import { systemClock } from "#core/clock.ts";
 import { isServiceError } from "#core/service-error.ts";
 import { toDatabasePlace } from "#runtime/storage/database-url.ts";
+import { USE_ANOTHER, whyUntested } from "#runtime/ray/supported-versions.ts";
 import { formatDuration } from "#core/duration.ts";
 import { loadConfig } from "../config.ts";
 import type { Home } from "../home.ts";
@@ -14,11 +15,13 @@ import { plural } from "./format.ts";
 export async function* diagnoseRay(home: Home, address: string): AsyncGenerator<Finding> {
   const { namespace } = home;
   try {
-    const settings = { ...resolveRaySettings(address), checksVersion: false };
+    const wanted = resolveRaySettings(address);
+    const settings = { ...wanted, checksVersion: false };
     const began = performance.now();
     await using cluster = await openCluster(settings, { namespace, clock: systemClock });
     const took = formatDuration(performance.now() - began);
     yield { check: "ray", state: "ok", text: `Ray ${cluster.version} at ${settings.address}, answered after ${took}` };
+    yield* versionFinding(cluster.version, wanted.checksVersion);
     yield sessionFinding((await cluster.ray.versions()).tries);
     yield cluster.isOpen
       ? {
@@ -37,6 +40,14 @@ export async function* diagnoseRay(home: Home, address: string): AsyncGenerator<
     if (!isServiceError(error)) throw error;
     yield { check: "ray", state: "bad", text: error.message };
   }
+}
+
+/** @param isRefused whether other commands refuse a Ray that nobody has run SeedCore on */
+export function versionFinding(version: string, isRefused: boolean): Finding[] {
+  const why = whyUntested(version);
+  if (why === undefined) return [];
+  const check = "ray version";
+  return [isRefused ? { check, state: "bad", text: why, todo: USE_ANOTHER } : { check, state: "note", text: why }];
 }
 
 /** Whether the head has what lets its proxy fork. */
