@@ -1,6 +1,7 @@
 /** What was decided about an incident and what became of it: a pure state machine. */
 import type { Action } from "#contracts/action.ts";
 import type { Execution } from "#contracts/organism.ts";
+import type { TaskEvent, TaskRecord } from "./task.ts";
 
 export interface ActionRecord extends Action {
   /** The host, service or target it counts for in the blast radius, and how risky it is. */
@@ -18,6 +19,9 @@ export interface ActionRecord extends Action {
   /** Nobody saw how its task ended: it may have been done. */
   readonly isLost?: boolean;
 }
+
+/** One for which it is known what takes it back. */
+export type Undoable = ActionRecord & { readonly undo: NonNullable<ActionRecord["undo"]> };
 
 export type ActionEvent =
   /** It may be done now: by its mode, by a person, or because what held it back is over. */
@@ -62,11 +66,19 @@ export function hasLapsed({ state, expiresAtMs, endedAtMs }: ActionRecord): bool
 }
 
 /** Whether it did not help, and nothing that takes it back has begun. */
-export function isToBeUndone(
-  action: ActionRecord,
-): action is ActionRecord & { readonly undo: NonNullable<ActionRecord["undo"]> } {
+export function isToBeUndone(action: ActionRecord): action is Undoable {
   const { state, undo, undoTaskId } = action;
   return (state === "useless" || state === "undoing") && undo !== null && undoTaskId === null;
+}
+
+/** Whether it is to be taken back once maintenance is over. */
+export function isWaitingForUndo(action: ActionRecord): action is Undoable {
+  return action.state === "undoing" && isToBeUndone(action);
+}
+
+/** Somebody was told of an incident by it, and has not been told of the end. */
+export function isToldWhenOver(action: ActionRecord): action is Undoable {
+  return action.risk === "none" && action.state === "done" && action.undo !== null && action.undoTaskId === null;
 }
 
 /** Whatever shows the same so long after it helped has come back. */
@@ -163,4 +175,34 @@ function byEffect({ state, evidence }: Execution["effect"]): Pick<ActionRecord, 
   if (state === "absent") return { state: "failed", reason: `Its effect did not show. ${evidence}` };
   if (state === "unknown") return { state: "unknown", reason: `Whether it took effect is not known. ${evidence}` };
   return { state: "done", reason: "It was done." };
+}
+
+/** The action after a task of it has ended; undefined when that has not, or when the action's state does not allow it. */
+export function afterTask(
+  action: ActionRecord,
+  task: TaskRecord,
+  event: TaskEvent,
+  nowMs: number,
+): ActionRecord | undefined {
+  if (task.state === "succeeded" && event.kind === "succeed") {
+    const { undo, effect } = event.execution;
+    return afterEvent(action, { kind: "executed", taskId: task.id, undo, effect }, nowMs);
+  }
+  if (task.state !== "failed" && task.state !== "cancelled") return undefined;
+  // Whoever stops a message need not say afterwards what became of it.
+  const isStopped = task.state === "cancelled" && action.risk === "none";
+  if (task.error?.code === "OUTCOME_UNKNOWN" && !isStopped) {
+    return afterEvent(action, { kind: "task-lost", taskId: task.id }, nowMs);
+  }
+  const hasBegun = task.attempts > 0;
+  const failed = task.error === null ? "Its task failed." : `${task.error.code}: ${task.error.message}`;
+  const cancelled = hasBegun ? "Its task was cancelled." : "Its task was cancelled before it began.";
+  const message = task.state === "failed" ? failed : cancelled;
+  return afterEvent(action, { kind: "task-failed", taskId: task.id, message, hasBegun }, nowMs);
+}
+
+/** What outsiders see of an action. */
+export function toAction(record: ActionRecord): Action {
+  const { risk: _risk, undo: _undo, rawConfidence: _raw, recalled: _recalled, ...action } = record;
+  return action;
 }

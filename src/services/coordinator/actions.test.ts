@@ -75,7 +75,7 @@ function open() {
   const planned: { maintenances: readonly object[]; undo: Execution["undo"] } = { maintenances: [], undo: null };
   const maintain = (target: string, fromMs: number, toMs: number) => {
     planned.maintenances = [{ id: "mnt_1", target, from_ms: fromMs, to_ms: toMs, reason: "" }];
-    return actions.addMaintenance(1, { target, fromMs, toMs, reason: "" });
+    return actions.maintenances.add(1, { target, fromMs, toMs, reason: "" });
   };
   let mode: Mode = "act";
   const statement = q.selectFrom("coordinator_actions").selectAll().compile();

@@ -3,23 +3,31 @@
  * write with the story and the task that come of it, so that a crash neither repeats nor forgets an action.
  */
 import type { CompiledQuery } from "kysely";
-import type { Action, Mode } from "#contracts/action.ts";
+import type { Mode } from "#contracts/action.ts";
 import { howToSettle, skillName } from "#contracts/action-text.ts";
 import type { StoryEntry } from "#contracts/incident.ts";
-import type { Maintenance } from "#contracts/policy.ts";
 import type { Clock } from "#core/clock.ts";
 import type { Ids } from "#core/ids.ts";
 import { ServiceError } from "#core/service-error.ts";
-import { runDetached } from "#runtime/call.ts";
 import type { Outbox } from "#runtime/storage/outbox.ts";
 import type { Logger } from "#runtime/telemetry/logger.ts";
-import { type ActionEvent, type ActionRecord, afterEvent, isToBeUndone } from "./action.ts";
+import {
+  type ActionEvent,
+  type ActionRecord,
+  afterEvent,
+  afterTask,
+  isToBeUndone,
+  isToldWhenOver,
+  isWaitingForUndo,
+  type Undoable,
+} from "./action.ts";
 import type { ActionStore } from "./action-store.ts";
 import type { CoordinatorConfig } from "./config.ts";
-import { judgeEffect, type SeriesSince } from "./effect-check.ts";
+import { createDueActions, type DueActionsDeps } from "./due-actions.ts";
+import { createKnownActions } from "./known-actions.ts";
+import { createMaintenances } from "./maintenances.ts";
 import type { OwnedWrite } from "./owned-write.ts";
 import { heldByMaintenance } from "./policy/maintenance.ts";
-import { createSteadyTime } from "./steady-time.ts";
 import * as story from "./story.ts";
 import type { TaskEvent, TaskRecord } from "./task.ts";
 import type { Closing, NewTask } from "./tasks.ts";
@@ -53,8 +61,7 @@ export interface ActionsDeps {
   readonly taskAccepted: (task: TaskRecord) => void;
   /** Whether a task of this type may be run twice, and how long it may take. */
   readonly routeOf: (skill: string) => Promise<{ readonly timeoutMs: number; readonly idempotent: boolean }>;
-  /** Values of an incident's series since a time, with the crossing that says what was routine. */
-  readonly seriesSince: (incidentId: string, series: readonly string[], sinceMs: number) => Promise<SeriesSince[]>;
+  readonly seriesSince: DueActionsDeps["seriesSince"];
   /** Why it must wait, as it is now. */
   readonly heldBack: (action: ActionRecord) => Promise<string | undefined>;
   /** How far it may go by the policy that is in force now. */
@@ -74,55 +81,11 @@ export type Actions = ReturnType<typeof createActions>;
 /** An action as it was decided, before it has an id. */
 export type NewAction = Omit<ActionRecord, "id" | "createdAtMs" | "taskId">;
 
-type Undoable = ActionRecord & { readonly undo: NonNullable<ActionRecord["undo"]> };
-
-const LOOK_EVERY_MS = 1_000;
-const HOUR_MS = 3_600_000;
-
 export function createActions(deps: ActionsDeps) {
-  const { store, outbox, clock, ids, log, config } = deps;
-  const known = new Map<string, ActionRecord>();
-  /** Since each came into its state, and since it was begun. */
-  const inState = createSteadyTime(clock);
-  const begun = createSteadyTime(clock);
-  let maintenances: readonly Maintenance[] = [];
-  let isOwner = false;
-  let cancelTimer: (() => void) | undefined;
-  let looking: Promise<void> = Promise.resolve();
-
-  /** Wall time as it would be now had it not jumped since the action came into its state. */
-  const steadyNow = (id: string) => inState.now(id);
-
-  /**
-   * Late by either clock is late: one may have been set back, the other stood still while the machine slept. In whole
-   * milliseconds, since it is stored.
-   */
-  const latestNow = (id: string) => Math.max(clock.now(), Math.floor(steadyNow(id)));
-
-  function keep(action: ActionRecord): void {
-    inState.note(action.id, action.state);
-    // What was observed would have been begun then.
-    begun.note(action.id, action.begunAtMs ?? action.endedAtMs);
-    known.set(action.id, action);
-  }
-
-  function forget(id: string): void {
-    known.delete(id);
-    inState.forget(id);
-    begun.forget(id);
-  }
-
-  function forgetEnded(): void {
-    for (const { id, incidentId, endedAtMs } of known.values()) {
-      // Those of an open incident say which rules have been followed.
-      if (endedAtMs !== null && !endedWithinHour(id) && !deps.isOpen(incidentId)) forget(id);
-    }
-  }
-
-  function endedWithinHour(id: string): boolean {
-    const endedAtMs = known.get(id)?.endedAtMs ?? null;
-    return endedAtMs !== null && steadyNow(id) - endedAtMs <= HOUR_MS;
-  }
+  const { store, outbox, clock, ids } = deps;
+  const known = createKnownActions(deps);
+  const maintenances = createMaintenances(deps);
+  const due = createDueActions({ ...deps, known, maintenances, change, takeBack: takeBackAtLast });
 
   /**
    * A new action as it was decided, or what was held back as it is decided now. Undefined when that is still held for the
@@ -155,7 +118,7 @@ export function createActions(deps: ActionsDeps) {
     return toStep(after, [story.actionDecided(after, clock.now())], [insert], [task]);
   }
 
-  async function taskFor(action: ActionRecord, skill: string, params: Action["params"], description: string) {
+  async function taskFor(action: ActionRecord, skill: string, params: ActionRecord["params"], description: string) {
     const route = await deps.routeOf(skill);
     return deps.prepareTask({
       type: skill,
@@ -181,10 +144,9 @@ export function createActions(deps: ActionsDeps) {
       entries,
       statements: [store.put(after), ...also],
       stored() {
-        keep(after);
-        forgetEnded();
+        known.keep(after);
         for (const task of tasks) deps.taskAccepted(task);
-        arm();
+        due.arm();
       },
     };
   }
@@ -195,7 +157,7 @@ export function createActions(deps: ActionsDeps) {
     const entries = [story.actionChecked(after, nowMs)];
     const learn = learnFrom(after);
     if (after.state !== "useless" || !isToBeUndone(after)) return toStep(after, entries, [learn]);
-    const held = heldByMaintenance(after, maintenances, nowMs);
+    const held = heldByMaintenance(after, maintenances.all(), nowMs);
     if (held === undefined) return takeBack(after, entries, [learn]);
     const later = required(afterEvent(after, { kind: "undo-held", why: held }, nowMs), after, "taken back later");
     return toStep(later, [...entries, story.actionKept(later, held, nowMs)], [learn]);
@@ -241,61 +203,11 @@ export function createActions(deps: ActionsDeps) {
     deps.touched(incidentId);
   }
 
-  /** Looks at everything whose time has come. Only while there is something to look at. */
-  function arm(): void {
-    if (!isOwner || cancelTimer !== undefined) return;
-    const waits = [...known.values()].some(
-      (one) =>
-        one.state === "checking" || (one.state === "proposed" && one.expiresAtMs !== null) || isWaitingForUndo(one),
-    );
-    if (!waits) return;
-    cancelTimer = runDetached(() =>
-      clock.after(LOOK_EVERY_MS, () => {
-        cancelTimer = undefined;
-        looking = look().finally(arm);
-      }),
-    );
-  }
-
-  async function look(): Promise<void> {
-    // As they are now: looking changes them.
-    for (const action of Array.from(known.values())) {
-      if (!isOwner) return;
-      try {
-        if (action.state === "checking") await check(action);
-        else if (isWaitingForUndo(action)) {
-          if (heldByMaintenance(action, maintenances, clock.now()) === undefined) await takeBackAtLast(action);
-        } else if (action.state === "proposed" && (action.expiresAtMs ?? Infinity) <= latestNow(action.id)) {
-          await change(action.id, { kind: "expire" });
-        }
-      } catch (error) {
-        log.warn({ err: error, actionId: action.id }, "An action could not be looked after; trying again.");
-      }
-    }
-  }
-
-  async function check(action: ActionRecord): Promise<void> {
-    const { settleMs, withinMs, points, spreads } = config();
-    const sinceMs = (action.actedAtMs ?? 0) + settleMs;
-    const nowMs = steadyNow(action.id);
-    if (nowMs < sinceMs) return;
-    const series = await deps.seriesSince(action.incidentId, action.checkedSeries, sinceMs);
-    const verdict = judgeEffect(series, { points, spreads });
-    if (verdict.kind === "helped") {
-      await change(action.id, { kind: "checked", verdict: "helped", evidence: verdict.evidence });
-    } else if (nowMs >= sinceMs + withinMs) {
-      const isSilent = verdict.kind === "silent";
-      const since = action.isLost === true ? "its task was lost" : "it was done";
-      const evidence = `${verdict.evidence.replace(/\.$/, "")}, ${Math.round(withinMs / 1_000)} s after ${since}.`;
-      await change(action.id, { kind: "checked", verdict: isSilent ? "unsure" : "useless", evidence });
-    }
-  }
-
   /** One event in turn; undefined when the action's state no longer allows it. */
   function change(id: string, event: ActionEvent): Promise<ActionRecord | undefined> {
     return deps.inTurn(async (epoch) => {
       const before = known.get(id) ?? (await store.get(id));
-      const nowMs = event.kind === "expire" ? latestNow(id) : clock.now();
+      const nowMs = event.kind === "expire" ? known.latestNow(id) : clock.now();
       const after = before && afterEvent(before, event, nowMs);
       if (after === undefined) return undefined;
       const isVerdict = event.kind === "checked" || event.kind === "settle";
@@ -307,7 +219,7 @@ export function createActions(deps: ActionsDeps) {
 
   /** Why what was approved must not be begun, as it is now. */
   async function obstacleTo(action: ActionRecord): Promise<string | undefined> {
-    const maintenance = heldByMaintenance(action, maintenances, clock.now());
+    const maintenance = heldByMaintenance(action, maintenances.all(), clock.now());
     if (maintenance !== undefined) return maintenance;
     if (deps.modeOf(action) === "observe") return observedByNow(action);
     return deps.heldBack(action);
@@ -316,22 +228,20 @@ export function createActions(deps: ActionsDeps) {
   return {
     create,
 
-    ofIncident: (incidentId: string): readonly ActionRecord[] =>
-      [...known.values()].filter((action) => action.incidentId === incidentId),
+    maintenances,
+
+    ofIncident: known.ofIncident,
 
     /** Those of the last hour and those under way. */
-    recent: (): readonly ActionRecord[] => [...known.values()],
+    recent: known.all,
 
-    steadyNow,
+    steadyNow: known.steadyNow,
 
-    /** The same since it was begun, or would have been. */
-    steadySinceBegun: (id: string): number => begun.now(id),
-
-    maintenances: () => maintenances,
+    steadySinceBegun: known.steadySinceBegun,
 
     /** What the end of a task means to the action it is of. */
     closing(task: TaskRecord, event: TaskEvent): (Closing & { readonly entries: readonly StoryEntry[] }) | undefined {
-      const action = [...known.values()].find(({ taskId, undoTaskId }) => taskId === task.id || undoTaskId === task.id);
+      const action = known.all().find(({ taskId, undoTaskId }) => taskId === task.id || undoTaskId === task.id);
       if (action === undefined) return undefined;
       const after = afterTask(action, task, event, clock.now());
       if (after === undefined) return undefined;
@@ -346,7 +256,7 @@ export function createActions(deps: ActionsDeps) {
 
     /** The end of an incident: what was decided and had not been begun is over, and whoever was told of it will be told. */
     ending(incidentId: string): Closing {
-      const own = [...known.values()].filter((one) => one.incidentId === incidentId);
+      const own = known.ofIncident(incidentId);
       const ended = { state: "expired", reason: "The incident ended before.", endedAtMs: clock.now() } as const;
       const steps = own
         .filter(({ state }) => state === "held" || state === "proposed")
@@ -384,7 +294,7 @@ export function createActions(deps: ActionsDeps) {
         const isRepeated =
           before.decidedBy === by && (before.state === "rejected") !== approve && before.state !== "proposed";
         if (isRepeated) return { action: before, isDecided: true };
-        const isLate = before.expiresAtMs !== null && before.expiresAtMs <= latestNow(id);
+        const isLate = before.expiresAtMs !== null && before.expiresAtMs <= known.latestNow(id);
         if (before.state !== "proposed" || isLate) return { action: before, isDecided: false };
         if (!approve) {
           const after = required(afterEvent(before, { kind: "reject", by, reason }, clock.now()), before, "rejected");
@@ -426,94 +336,22 @@ export function createActions(deps: ActionsDeps) {
       throw new ServiceError("CONFLICT", message, { started: "no" });
     },
 
-    /** In turn, as reading anew is: what was read before must not replace it. */
-    async addMaintenance(epoch: number, maintenance: Omit<Maintenance, "id">): Promise<Maintenance> {
-      const added = { ...maintenance, id: ids.next("mnt") };
-      return deps.inTurn(async () => {
-        await deps.write(epoch, [store.putMaintenance(added)]);
-        maintenances = await store.maintenances(clock.now());
-        return added;
-      });
-    },
-
-    async removeMaintenance(epoch: number, id: string): Promise<boolean> {
-      return deps.inTurn(async () => {
-        const [removed] = await deps.write(epoch, [store.removeMaintenance(id)]);
-        maintenances = await store.maintenances(clock.now());
-        return (removed?.rowCount ?? 0) > 0;
-      });
-    },
-
     /** Reads what is stored: another process may have changed it. */
     async read(incidents: readonly string[]): Promise<void> {
-      const before = new Map(known);
-      const [current, planned, ...ofOpen] = await Promise.all([
-        store.current(clock.now()),
-        store.maintenances(clock.now()),
-        ...incidents.map((id) => store.ofIncident(id)),
-      ]);
-      const found = new Map([...current, ...ofOpen.flat()].map((action) => [action.id, action]));
-      // The end of a task may have been stored meanwhile: that is newer.
-      const isAsBefore = (id: string) => known.get(id) === before.get(id);
-      for (const id of known.keys()) {
-        // By a wall clock that was set forward it may have ended long ago.
-        if (!found.has(id) && isAsBefore(id) && !endedWithinHour(id)) forget(id);
-      }
-      for (const action of found.values()) if (isAsBefore(action.id)) keep(action);
-      maintenances = planned;
-      arm();
+      // Those first: what is read next must not be looked at by older ones.
+      await maintenances.read();
+      await known.read(incidents);
+      due.arm();
     },
 
-    own(owns: boolean): void {
-      isOwner = owns;
-      cancelTimer?.();
-      cancelTimer = undefined;
-      arm();
-    },
-
-    async close(): Promise<void> {
-      isOwner = false;
-      cancelTimer?.();
-      await looking;
-    },
+    own: due.own,
+    close: due.close,
   };
 }
 
 const observedByNow = (action: ActionRecord): string => `The mode of ${skillName(action)} is observe by now.`;
 
-const isWaitingForUndo = (action: ActionRecord): action is Undoable =>
-  action.state === "undoing" && isToBeUndone(action);
-
-/** Somebody was told of an incident by it, and has not been told of the end. */
-function isToldWhenOver(action: ActionRecord): action is Undoable {
-  return action.risk === "none" && action.state === "done" && action.undo !== null && action.undoTaskId === null;
-}
-
-function afterTask(action: ActionRecord, task: TaskRecord, event: TaskEvent, nowMs: number): ActionRecord | undefined {
-  if (task.state === "succeeded" && event.kind === "succeed") {
-    const { undo, effect } = event.execution;
-    return afterEvent(action, { kind: "executed", taskId: task.id, undo, effect }, nowMs);
-  }
-  if (task.state !== "failed" && task.state !== "cancelled") return undefined;
-  // Whoever stops a message need not say afterwards what became of it.
-  const isStopped = task.state === "cancelled" && action.risk === "none";
-  if (task.error?.code === "OUTCOME_UNKNOWN" && !isStopped) {
-    return afterEvent(action, { kind: "task-lost", taskId: task.id }, nowMs);
-  }
-  const hasBegun = task.attempts > 0;
-  const failed = task.error === null ? "Its task failed." : `${task.error.code}: ${task.error.message}`;
-  const cancelled = hasBegun ? "Its task was cancelled." : "Its task was cancelled before it began.";
-  const message = task.state === "failed" ? failed : cancelled;
-  return afterEvent(action, { kind: "task-failed", taskId: task.id, message, hasBegun }, nowMs);
-}
-
 function required<T>(value: T | undefined, action: ActionRecord, what: string): T {
   if (value === undefined) throw new TypeError(`Action ${action.id} is ${action.state} and cannot be ${what}.`);
   return value;
-}
-
-/** What outsiders see of an action. */
-export function toAction(record: ActionRecord): Action {
-  const { risk: _risk, undo: _undo, rawConfidence: _raw, recalled: _recalled, ...action } = record;
-  return action;
 }

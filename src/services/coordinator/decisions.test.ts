@@ -38,7 +38,7 @@ async function weighed(
   let asked: (Weighed & { readonly others: readonly Weighed[] }) | undefined;
   const decisions = createDecisions({
     policy: () => compiled.policy,
-    actions: { ofIncident: () => [], maintenances: () => [] } as never,
+    actions: { ofIncident: () => [], maintenances: { all: () => [] } } as never,
     skills: async () => new Map(skills.map((skill) => [skill.name ?? "", skill as Skill])),
     system: async () => ({ openIncidents: 1 }),
     heldBack: async () => undefined,
@@ -91,7 +91,7 @@ async function decided(
     policy: () => compiled.policy,
     actions: {
       ofIncident: () => known.own ?? [],
-      maintenances: () => known.maintenances ?? [],
+      maintenances: { all: () => known.maintenances ?? [] },
       recent: () => known.recent ?? [],
       steadyNow: () => NOW,
       create: async (one: NewAction) => {

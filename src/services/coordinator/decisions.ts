@@ -90,7 +90,7 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
       thought,
       actions: own,
       system,
-      maintenanceOf: (target) => maintenanceOf(actions.maintenances(), target, nowMs),
+      maintenanceOf: (target) => maintenanceOf(actions.maintenances.all(), target, nowMs),
       nowMs,
     });
     const isDone = (one: ActionRecord) =>
@@ -194,7 +194,7 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
   async function placed(action: NewAction, held: ActionRecord | undefined, nowMs: number): Promise<NewAction> {
     const { mode } = action;
     const asked = { ...action, id: held?.id ?? "", createdAtMs: nowMs, taskId: null };
-    const maintenance = heldByMaintenance(action, actions.maintenances(), nowMs);
+    const maintenance = heldByMaintenance(action, actions.maintenances.all(), nowMs);
     if (maintenance !== undefined) return { ...action, state: "observed", endedAtMs: nowMs, reason: maintenance };
     if (mode === "observe") {
       const reason = await wouldBeHeld(asked);

@@ -1,7 +1,7 @@
 /** Values of an incident's series since an action, from ml. */
 import type { ml } from "#contracts/ml.ts";
 import type { Client } from "#runtime/client/client.ts";
-import type { ActionsDeps } from "./actions.ts";
+import type { DueActionsDeps } from "./due-actions.ts";
 import type { SeriesSince } from "./effect-check.ts";
 import { seriesKey } from "./incident.ts";
 import type { IncidentStore } from "./incident-store.ts";
@@ -11,7 +11,7 @@ const MAX_POINTS = 100;
 export function createSeriesSince(
   client: Pick<Client<typeof ml>, "points">,
   store: Pick<IncidentStore, "crossingsOf">,
-): ActionsDeps["seriesSince"] {
+): DueActionsDeps["seriesSince"] {
   return async (incidentId, series, sinceMs) => {
     const wanted = new Set(series);
     const crossings = new Map(

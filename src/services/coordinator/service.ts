@@ -6,7 +6,8 @@ import { ServiceError } from "#core/service-error.ts";
 import { implement, type Service } from "#runtime/service.ts";
 import type { Database } from "#runtime/storage/database.ts";
 import type { Outbox } from "#runtime/storage/outbox.ts";
-import { type Actions, toAction } from "./actions.ts";
+import { toAction } from "./action.ts";
+import type { Actions } from "./actions.ts";
 import type { ActionStore } from "./action-store.ts";
 import { modeProblems, skillProblem } from "./policy/skill-fit.ts";
 import type { PolicyTrial } from "./policy-trial.ts";
@@ -171,7 +172,7 @@ export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordi
 
       async maintenances() {
         const nowMs = deps.clock.now();
-        return { maintenances: actions.maintenances().filter(({ toMs }) => toMs > nowMs) };
+        return { maintenances: actions.maintenances.all().filter(({ toMs }) => toMs > nowMs) };
       },
 
       async addMaintenance({ target, fromMs, toMs, reason }, { epoch }) {
@@ -179,11 +180,11 @@ export function coordinatorService(deps: CoordinatorDeps): Service<typeof coordi
         if (toMs <= beginsMs) {
           throw new ServiceError("INVALID_INPUT", "Maintenance must end after it begins: give a later toMs.");
         }
-        return actions.addMaintenance(epoch, { target, fromMs: beginsMs, toMs, reason });
+        return actions.maintenances.add(epoch, { target, fromMs: beginsMs, toMs, reason });
       },
 
       async removeMaintenance({ id }, { epoch }) {
-        return { removed: await actions.removeMaintenance(epoch, id) };
+        return { removed: await actions.maintenances.remove(epoch, id) };
       },
 
       async policy() {
