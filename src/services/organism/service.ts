@@ -1,6 +1,6 @@
 /** Routes tasks to organs, lets their agents execute skills, and checks that these took effect. */
 import { z } from "zod";
-import { organism, type RoutingRule } from "#contracts/organism.ts";
+import { organism, type RoutingRule, type Skill as SkillInfo } from "#contracts/organism.ts";
 import { implement, type Service } from "#runtime/service.ts";
 import type { Database } from "#runtime/storage/database.ts";
 import { OrganismConfig } from "./config.ts";
@@ -138,31 +138,7 @@ function normalised<R extends Pick<RoutingRule, "taskType" | "domain">>(rule: R)
   return { ...rule, taskType: normalise(rule.taskType), domain: rule.domain === null ? null : normalise(rule.domain) };
 }
 
-function toInfo({
-  name,
-  summary,
-  risk,
-  idempotent,
-  timeoutMs,
-  effectCheck,
-  remedies,
-  repairs,
-  targetParam,
-  canUndo,
-  params,
-}: Skill) {
-  const schema = z.toJSONSchema(params, { io: "input" }) as z.core.util.JSONType;
-  return {
-    name,
-    summary,
-    risk,
-    idempotent,
-    timeoutMs,
-    effectCheck,
-    remedies,
-    repairs,
-    targetParam,
-    canUndo,
-    params: schema,
-  };
+/** What outsiders see of a skill. */
+function toInfo({ organ: _organ, undoOf: _undoOf, execute: _execute, params, ...told }: Skill): SkillInfo {
+  return { ...told, params: z.toJSONSchema(params, { io: "input" }) as SkillInfo["params"] };
 }
