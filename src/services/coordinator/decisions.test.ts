@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import type { Diagnosis, Evidence, Option, RecalledCase } from "#contracts/cognitive.ts";
+import type { Diagnosis, Evidence, Movement, Option, RecalledCase } from "#contracts/cognitive.ts";
 import { createFakeClock } from "#testing/fake-clock.ts";
 import { CoordinatorConfig } from "./config.ts";
-import { createDecisions } from "./decisions.ts";
+import { createDecisions, type Thought } from "./decisions.ts";
 import type { Mode } from "#contracts/action.ts";
 import type { Skill } from "#contracts/organism.ts";
 import type { Maintenance, PolicyRule } from "#contracts/policy.ts";
@@ -81,6 +81,7 @@ async function decided(
     /** Of the incident. */
     readonly own?: readonly ActionRecord[];
     readonly cause?: IncidentRecord["cause"];
+    readonly movements?: readonly Partial<Movement>[];
   },
 ): Promise<{ action: NewAction | undefined; counted: readonly ActionRecord[] | undefined }> {
   const compiled = compilePolicy([{ ...RESTART, ...known.rule }], [{ skill: "*", target: "*", mode }]);
@@ -110,7 +111,12 @@ async function decided(
     clock: createFakeClock(),
   });
   const incident = { ...INCIDENT, series: ["services/stock/latency"], cause: known.cause ?? null };
-  await decisions.on(incident as unknown as IncidentRecord, undefined, true);
+  const thought = known.movements && {
+    diagnosis: { cause: { ...CAUSE, changeId: null }, signature: [] },
+    evidence: { movements: known.movements, cases: [], graph: null, changes: [] },
+    ageMs: 0,
+  };
+  await decisions.on(incident as unknown as IncidentRecord, thought as unknown as Thought | undefined, true);
   return { action, counted };
 }
 
@@ -163,6 +169,20 @@ it("looks at series for what is meant to repair, by its skill and its rule", asy
   expect(await checked({ skill: { repairs: false } })).toEqual([]);
   expect(await checked({ rule: { repairs: false } })).toEqual([]);
   expect(await checked({ skill: { risk: "none" } })).toEqual([]);
+});
+
+// A restart of cart helped, it said, since the machine's cpu, which had moved before anything was wrong, was routine again.
+it("looks at what can tell whether the trouble is over, not at whatever has moved", async () => {
+  const cpu = { series: "host/cpu", service: null, isCleared: false };
+  const front = { series: "services/front/latency", service: "front", isCleared: false };
+  const stock = { series: "services/stock/latency", service: "stock", isCleared: false };
+  const checked = async (movements: readonly Partial<Movement>[], cause: IncidentRecord["cause"] = CAUSE) =>
+    (await decided("act", { movements, cause })).action?.checkedSeries;
+  expect(await checked([cpu, front, stock])).toEqual(["services/stock/latency"]);
+  expect(await checked([cpu, front])).toEqual(["services/front/latency"]);
+  expect(await checked([cpu])).toEqual(["services/stock/latency"]);
+  expect(await checked([cpu, { ...front, isCleared: true }])).toEqual(["services/stock/latency"]);
+  expect(await checked([cpu], { ...CAUSE, kind: "crash" })).toEqual(["services/stock/errors"]);
 });
 
 // A fault in the night was proposed once, expired, and burned on until somebody looked by chance.

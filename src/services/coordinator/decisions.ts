@@ -13,6 +13,7 @@ import type { Actions, NewAction, Step } from "./actions.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import type { Conclusion } from "./deliberation.ts";
 import type { IncidentRecord } from "./incident.ts";
+import { SERVICES_SOURCE } from "./evidence.ts";
 import { heldByMaintenance, maintenanceOf } from "./policy/maintenance.ts";
 import type { Policy } from "./policy/policy.ts";
 import { isBelieved, isSameCause, type SystemFigures, toSignals } from "./policy/signals-of.ts";
@@ -299,12 +300,28 @@ function othersThan(option: ReturnType<typeof toOption>, skills: ReadonlyMap<str
     .map(({ other }) => other);
 }
 
-/** The series of what is to blame; all of the incident's when none of its own has moved. */
+/** The metric by which trouble of a kind shows. */
+const SHOWN_BY: Readonly<Record<string, string>> = {
+  latency: "latency",
+  errors: "errors",
+  memory: "memory",
+  crash: "errors",
+};
+
+/**
+ * The series of what is to blame. When none of its own has moved: those of other services; when none of any has, its own by
+ * which such trouble shows, since what moved cannot tell whether it is over; and all of the incident's when it blames no service.
+ */
 function seriesToCheck(incident: IncidentRecord, thought: Thought | undefined): string[] {
-  const moved = thought?.evidence.movements ?? [];
-  const own = moved.filter(
-    ({ service, isCleared }) => service !== null && service === incident.cause?.service && !isCleared,
-  );
-  const named = own.length > 0 ? own.map(({ series }) => series) : incident.series;
-  return [...new Set(named)].slice(0, MOST_CHECKED);
+  const service = incident.cause?.service ?? null;
+  const moved = (thought?.evidence.movements ?? []).filter((one) => one.service !== null && !one.isCleared);
+  const own = moved.filter((one) => one.service === service);
+  const named = (own.length > 0 ? own : moved).map(({ series }) => series);
+  const metric = SHOWN_BY[incident.cause?.kind ?? ""];
+  if (service === null || thought === undefined || (named.length === 0 && metric === undefined)) {
+    return atMost(incident.series);
+  }
+  return atMost(named.length > 0 ? named : [`${SERVICES_SOURCE}/${service}/${metric}`]);
 }
+
+const atMost = (series: readonly string[]): string[] => [...new Set(series)].slice(0, MOST_CHECKED);

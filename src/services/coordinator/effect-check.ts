@@ -54,7 +54,7 @@ export function judgeEffect(all: readonly SeriesSince[], limits: EffectLimits): 
   return { kind: "helped", evidence: `Routine again: ${named.join(", ")}.` };
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1
