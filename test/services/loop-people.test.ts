@@ -12,9 +12,26 @@ it("opens no incident any more for what a person called none, and does again for
   expect((await box.coordinator.reportCrossing(again)).incidentId).toBeNull();
   const worse = crossing("stock", Date.now() + 20);
   const report = { ...worse, crossing: { ...worse.crossing, value: 400 } };
-  expect((await box.coordinator.reportCrossing(report)).incidentId).not.toBeNull();
+  // Of its own: of the one that is none everybody has been told, and nothing would follow.
+  const opened = (await box.coordinator.reportCrossing(report)).incidentId ?? "";
+  expect(opened).not.toBe(first.incidentId);
+  expect((await box.coordinator.getIncident({ id: opened })).actions).toMatchObject([{ rule: "tell" }]);
   await box.coordinator.labelIncident({ id: first.incidentId ?? "", label: "incident" });
   expect((await box.coordinator.reportCrossing(crossing("stock", Date.now() + 30))).incidentId).not.toBeNull();
+});
+
+// It went on to be thought about like any other: its host was restarted although a person had said that nothing was wrong.
+it("does nothing more about what a person called no incident, until that is taken back", async () => {
+  world.stockMs = 4;
+  const box = await open({ incidents: { quietMs: 30_000 } });
+  const id = await fault(box);
+  await box.coordinator.labelIncident({ id, label: "not-an-incident" });
+  world.stockMs = 120;
+  const { looks } = world;
+  await eventually(() => expect(world.looks).toBeGreaterThan(looks + 2));
+  expect((await box.coordinator.getIncident({ id })).actions).toEqual([]);
+  await box.coordinator.labelIncident({ id, label: "incident" });
+  await begun();
 });
 
 // The last label overwrote the others: a small change taught after a large one made the series alarm at the large one again,

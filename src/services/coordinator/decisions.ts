@@ -83,6 +83,8 @@ export function createDecisions(deps: DecisionsDeps): Decisions {
   }
 
   async function on(incident: IncidentRecord, thought: Thought | undefined, isNew: boolean): Promise<Decided> {
+    // A person's word stands above every rule.
+    if (incident.label === "not-an-incident") return { ...NOTHING, decision: incident.decision, entries: [] };
     const nowMs = clock.now();
     const own = actions.ofIncident(incident.id);
     const [skills, system] = await Promise.all([deps.skills(), deps.system()]);

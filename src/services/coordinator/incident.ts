@@ -23,6 +23,7 @@ export const seriesKey = (crossing: Pick<Crossing, "source" | "series">): string
 /**
  * The open incident a crossing belongs to: one that has its series and is not over in the time of the data, else the
  * nearest within the correlation window. Time is that of the data, so that a replayed past does not become one incident.
+ * None that a person called no incident: what is tolerated since does not come here, and about what does something may be done.
  */
 export function placeCrossing(
   crossing: Crossing,
@@ -33,6 +34,7 @@ export function placeCrossing(
   let nearest: IncidentRecord | undefined;
   let nearestGapMs = Number.POSITIVE_INFINITY;
   for (const incident of open) {
+    if (incident.label === "not-an-incident") continue;
     const gapMs = gapTo(incident, crossing.startedAtMs);
     const isSameSeries = incident.series.includes(key);
     if (gapMs > (isSameSeries ? Math.max(limits.quietMs, limits.correlationMs) : limits.correlationMs)) continue;
