@@ -1,4 +1,5 @@
 /** The state of this organism as energy sees it: who can do what, what is not routine, what is being done. */
+import type { Action } from "#contracts/action.ts";
 import type { coordinator } from "#contracts/coordinator.ts";
 import type { Severity } from "#contracts/incident.ts";
 import type { UnifiedState } from "#contracts/energy.ts";
@@ -9,6 +10,8 @@ import type { Client } from "#runtime/client/client.ts";
 export const SEVERITY_WEIGHT: Readonly<Record<Severity, number>> = { low: 1, medium: 2, high: 4 };
 
 const MOST_INCIDENTS = 1_000;
+/** What became of a repair, or is being found out: the newest tells whether its incident burns. */
+const TRIED = ["helped", "useless", "undoing", "undone", "failed", "unknown", "checking"] as const;
 const BACKGROUND = { priority: "background" } as const;
 
 export interface LiveState {
@@ -20,18 +23,27 @@ export interface LiveState {
 export function createLiveState(clients: {
   readonly coordinator: Pick<Client<typeof coordinator>, "listIncidents" | "listActions" | "status">;
   readonly state: Pick<Client<typeof state>, "agents">;
-}): (incidentId?: string | null) => Promise<LiveState> {
-  return async (incidentId = null) => {
-    const [{ agents }, { incidents }, { actions }, helped, { tasks }] = await Promise.all([
+}): (incidentId?: string | null, isToBeRepaired?: boolean) => Promise<LiveState> {
+  const actionsIn = async (state: Action["state"]) =>
+    (await clients.coordinator.listActions({ state, limit: MOST_INCIDENTS }, BACKGROUND)).actions;
+
+  return async (incidentId = null, isToBeRepaired = false) => {
+    const [{ agents }, { incidents }, acting, tried, { tasks }] = await Promise.all([
       clients.state.agents({}, BACKGROUND),
       clients.coordinator.listIncidents({ state: "open", limit: MOST_INCIDENTS }, BACKGROUND),
-      clients.coordinator.listActions({ state: "acting", limit: MOST_INCIDENTS }, BACKGROUND),
-      clients.coordinator.listActions({ state: "helped", limit: MOST_INCIDENTS }, BACKGROUND),
+      actionsIn("acting"),
+      Promise.all(TRIED.map(actionsIn)),
       clients.coordinator.status({}, BACKGROUND),
     ]);
     // An incident stays open for a while after its series are routine again: what helped has taken it out of the energy.
-    const repaired = new Set(helped.actions.map(({ incidentId }) => incidentId));
-    const unrest = incidents.filter(({ id }) => !repaired.has(id) && (incidentId === null || id === incidentId));
+    const last = new Map<string, Action>();
+    for (const action of tried.flat()) {
+      if (action.checkedSeries.length === 0) continue;
+      const known = last.get(action.incidentId);
+      if (known === undefined || endOf(action) > endOf(known)) last.set(action.incidentId, action);
+    }
+    const isRepaired = (id: string) => last.get(id)?.state === "helped" && !(isToBeRepaired && id === incidentId);
+    const unrest = incidents.filter(({ id }) => !isRepaired(id) && (incidentId === null || id === incidentId));
     const skills = [...new Set(agents.flatMap((agent) => agent.skills.map(({ skill }) => skill)))].sort();
     // Work that waits, on a scale on which ten tasks are as much as one of them was alone.
     const waiting = Math.log2(1 + (tasks["queued"] ?? 0));
@@ -45,8 +57,10 @@ export function createLiveState(clients: {
         p: agents.map(({ roles: { E, S, O } }) => [E, S, O]),
         s: [waiting],
         anomalies: unrest.map(({ severity }) => SEVERITY_WEIGHT[severity]),
-        cost: actions.length,
+        cost: acting.length,
       },
     };
   };
 }
+
+const endOf = ({ endedAtMs }: Action): number => endedAtMs ?? Number.POSITIVE_INFINITY;

@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from "vitest";
+import type { Action } from "#contracts/action.ts";
 import type { Database } from "#runtime/storage/database.ts";
 import { migrate } from "#runtime/storage/migrate.ts";
 import { openSqlite } from "#runtime/storage/sqlite.ts";
@@ -16,11 +17,16 @@ async function open() {
   const clock = createFakeClock();
   database = await openSqlite({ file: ":memory:" });
   await migrate(database, [energySchema], clock);
-  const world = { incidents: [] as { readonly id: string; readonly severity: "low" | "medium" | "high" }[] };
+  const world = {
+    incidents: [] as { readonly id: string; readonly severity: "low" | "medium" | "high" }[],
+    actions: [] as Pick<Action, "incidentId" | "state" | "endedAtMs" | "checkedSeries">[],
+  };
   const live = createLiveState({
     coordinator: {
       listIncidents: async () => ({ incidents: world.incidents }),
-      listActions: async () => ({ actions: [] }),
+      listActions: async ({ state }: { state: string }) => ({
+        actions: world.actions.filter((one) => one.state === state),
+      }),
       status: async () => ({ tasks: {} }),
     } as never,
     state: { agents: async () => ({ agents: [] }) } as never,
@@ -82,4 +88,30 @@ it("does not charge an action with other incidents", async () => {
   expect(await handlers.settleEntry({ actionId: "act_1" }, CALL)).toMatchObject({ measuredDeltaE: -2 });
   // One that names no incident is of the organism as a whole.
   expect(await handlers.settleEntry({ actionId: "act_2" }, CALL)).toMatchObject({ measuredDeltaE: 1 });
+});
+
+// Whatever was done about an incident after something had helped in it changed nothing, it was measured, and was corrected by that.
+it("measures what is done about an incident in which something else has helped before", async () => {
+  const { world, handlers } = await open();
+  const before = {
+    incidentId: "own",
+    state: "helped" as const,
+    endedAtMs: 1,
+    checkedSeries: ["services/cart/latency"],
+  } satisfies Partial<Action>;
+  const told = { ...before, state: "failed" as const, endedAtMs: 3, checkedSeries: [] } satisfies Partial<Action>;
+  world.incidents = [{ id: "own", severity: "high" }];
+  const measured = async (actionId: string, state: Action["state"]) => {
+    world.actions = [before];
+    await handlers.openEntry(
+      { actionId, incidentId: "own", skill: "scale-host", target: "stock", predictedDeltaE: -1 },
+      CALL,
+    );
+    world.actions = [told, { ...before, state, endedAtMs: 2 }, before];
+    return (await handlers.settleEntry({ actionId }, CALL)).measuredDeltaE;
+  };
+  expect(await measured("act_1", "helped")).toBe(-4);
+  expect(await measured("act_2", "useless")).toBe(0);
+  expect(await measured("act_3", "undone")).toBe(0);
+  expect(await measured("act_4", "unknown")).toBe(0);
 });

@@ -12,8 +12,11 @@ import type { EnergyStore } from "./store.ts";
 export interface EnergyDeps {
   readonly database: Database;
   readonly store: EnergyStore;
-  /** @param incidentId leaves out the anomaly of all other incidents */
-  readonly live: (incidentId?: string | null) => Promise<LiveState>;
+  /**
+   * @param incidentId leaves out the anomaly of all other incidents
+   * @param isToBeRepaired counts that one whatever has helped in it before
+   */
+  readonly live: (incidentId?: string | null, isToBeRepaired?: boolean) => Promise<LiveState>;
   readonly clock: Clock;
 }
 
@@ -41,7 +44,7 @@ export function energyService({ database, store, live, clock }: EnergyDeps): Ser
       async openEntry({ incidentId = null, rawDeltaE = null, ...entry }) {
         const known = await store.get(entry.actionId);
         if (known !== undefined) return known;
-        const before = evaluate((await live(incidentId)).state);
+        const before = evaluate((await live(incidentId, true)).state);
         const opened = { ...entry, incidentId, rawDeltaE: rawDeltaE ?? entry.predictedDeltaE };
         return there(await store.open(opened, before, clock.now()));
       },
