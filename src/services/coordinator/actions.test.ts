@@ -275,3 +275,15 @@ describe("what did not help", () => {
     expect(only(actions)?.reason).toContain("observe");
   });
 });
+
+// "Decided 67 s ago: restart of front", whose fault had begun half a minute ago.
+it("was decided when it was decided for its target, though it takes the place of one that was held for another", async () => {
+  const { clock, actions } = open();
+  const held = (await actions.create({ ...decided, state: "held", reason: "cart is being restarted" }, undefined))
+    ?.after;
+  await clock.advance(60_000);
+  const other = await actions.create({ ...decided, target: "front", state: "proposed" }, held);
+  expect(other?.after).toMatchObject({ id: held?.id, target: "front", createdAtMs: clock.now() });
+  const same = await actions.create({ ...decided, state: "proposed" }, held);
+  expect(same?.after.createdAtMs).toBe(held?.createdAtMs);
+});

@@ -88,14 +88,16 @@ export function createActions(deps: ActionsDeps) {
   const due = createDueActions({ ...deps, known, maintenances, change, takeBack: takeBackAtLast });
 
   /**
-   * A new action as it was decided, or what was held back as it is decided now. Undefined when that is still held for the
-   * same reason.
+   * A new action as it was decided, or what was held back as it is decided now; for another target it was not decided before.
+   * Undefined when that is still held for the same reason.
    */
   async function create(action: NewAction, held: ActionRecord | undefined): Promise<Step | undefined> {
-    const { id, createdAtMs } = held ?? { id: ids.next("act"), createdAtMs: clock.now() };
+    const id = held?.id ?? ids.next("act");
+    const createdAtMs = held?.target === action.target ? held.createdAtMs : clock.now();
     const record: ActionRecord = { ...action, id, createdAtMs, taskId: null };
     if (record.state === "held" && held !== undefined) {
-      return record.reason === held.reason ? undefined : toStep(record, [], []);
+      const isSame = record.reason === held.reason && record.target === held.target;
+      return isSame ? undefined : toStep(record, [], []);
     }
     if (record.state !== "acting") return toStep(record, [story.actionDecided(record, clock.now())], []);
     // As held until its task is prepared: then both begin with one write.
