@@ -185,9 +185,13 @@ describe("webhooks and HTTP calls", () => {
     await eventually(() => expect(asked).toBe(1));
     const other = await coordinator.submitTask({ type: "noop" });
     await eventually(async () => expect((await coordinator.getTask({ id: other.id })).state).toBe("succeeded"));
-    await clock.advance(14_999);
+    await clock.advance(9_999);
     expect((await coordinator.getTask({ id })).state).toBe("running");
     await clock.advance(1);
+    // It said that organism.execute did not answer: who did not, and where, is what a person can do something about.
+    await eventually(async () =>
+      expect((await coordinator.getTask({ id })).error?.message).toContain(new URL(url).origin),
+    );
     await eventually(async () => {
       await clock.advance(2);
       expect(await coordinator.getTask({ id })).toMatchObject({ state: "succeeded", attempts: 2 });
@@ -206,6 +210,22 @@ describe("webhooks and HTTP calls", () => {
     const { id } = await coordinator.submitTask({ type: "notify", params: { channel: "webhook", url, message: "m" } });
     expect(await coordinator.getTask({ id, waitMs: 10_000 })).toMatchObject({ state: "succeeded", attempts: 3 });
     expect(keys).toEqual([id, id, id]);
+  });
+
+  it("keeps the secrets of an address out of what it tells", async () => {
+    const { organism } = await open({ organism: LOOPBACK });
+    const address = new URL(await serve((_request, response) => response.writeHead(200).end()));
+    address.username = "me";
+    address.password = "open-sesame";
+    const url = `${address.href}?key=k-123`;
+    const { effect } = await organism.execute({ taskId: "t", type: "call-http", params: { url } });
+    expect(effect.evidence).toBe(`POST ${address.origin}/hook answered 200.`);
+    const refused = await organism.execute.try({
+      taskId: "u",
+      type: "call-http",
+      params: { url, expectedStatus: [201] },
+    });
+    expect(JSON.stringify(refused)).not.toMatch(/sesame|k-123/);
   });
 
   // Node throws at such a header: what a person wrote would be told as a defect of ours.

@@ -3,6 +3,8 @@ import { lookup } from "node:dns";
 import { type ClientRequest, type IncomingMessage, request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { BlockList, isIP, type LookupFunction } from "node:net";
+import type { Clock } from "#core/clock.ts";
+import { formatDuration } from "#core/duration.ts";
 import { isServiceError, ServiceError } from "#core/service-error.ts";
 import { checkOutgoingUrl, guardedLookup } from "#runtime/outgoing-address.ts";
 
@@ -15,6 +17,9 @@ export interface OutgoingRequest {
   readonly allowPrivate: boolean;
   /** This machine's own addresses too. */
   readonly allowLoopback: boolean;
+  /** How long the whole answer may take. */
+  readonly withinMs: number;
+  readonly clock: Pick<Clock, "after">;
   readonly signal: AbortSignal;
 }
 
@@ -46,20 +51,26 @@ const MAX_ANSWER_BYTES = 64 * 1024;
  */
 export async function sendOutgoing(outgoing: OutgoingRequest): Promise<OutgoingAnswer> {
   const url = checkUrl(outgoing);
-  const sent = send(url, outgoing);
+  const { clock, withinMs } = outgoing;
+  const late = new AbortController();
+  const stopClock = clock.after(withinMs, () => late.abort());
+  const sent = send(url, { ...outgoing, signal: AbortSignal.any([outgoing.signal, late.signal]) });
   try {
     return await readAnswer(await answerOf(sent));
   } catch (error) {
     outgoing.signal.throwIfAborted();
     const refusal = isServiceError(error) ? error : (error as Error).cause;
     if (isServiceError(refusal)) throw refusal;
-    const reason = (error as Error).message;
+    const reason = late.signal.aborted
+      ? `no whole answer within ${formatDuration(withinMs)}`
+      : (error as Error).message;
     throw new RequestFailed(
       `${outgoing.method} ${url.origin} failed: ${reason}.`,
       sent.reusedSocket || sent.writableFinished,
       error,
     );
   } finally {
+    stopClock();
     sent.destroy();
   }
 }

@@ -21,6 +21,9 @@ const Params = z.strictObject({
   allowPrivate: z.boolean().default(false),
 });
 
+/** Less than the whole takes: an endpoint that hangs is named, and not only that the time was over. */
+const ANSWER_MS = 55_000;
+
 /** Calls an HTTP endpoint. Redirects are answers, not followed. */
 export function callHttp(rules: RequestRules): Skill {
   return defineSkill({
@@ -29,7 +32,7 @@ export function callHttp(rules: RequestRules): Skill {
     organ: ORGANS.actuator.id,
     risk: "high",
     idempotent: false,
-    timeoutMs: 60_000,
+    timeoutMs: ANSWER_MS + 5_000,
     effectCheck: "The endpoint answered an expected status.",
     remedies: [],
     repairs: true,
@@ -37,6 +40,7 @@ export function callHttp(rules: RequestRules): Skill {
     canUndo: false,
     params: Params,
     async execute({ method, url, headers, body, expectedStatus, allowPrivate }, context) {
+      const what = `${method} ${withoutSecrets(url)}`;
       const isText = typeof body === "string";
       const answer = await requestFor(rules, context, {
         method,
@@ -44,19 +48,26 @@ export function callHttp(rules: RequestRules): Skill {
         headers: body === undefined || isText ? headers : { "content-type": "application/json", ...headers },
         body: body === undefined ? undefined : isText ? body : JSON.stringify(body),
         allowPrivate,
+        withinMs: ANSWER_MS,
         isRepeatable: REPEATABLE.has(method),
       });
       const isExpected = expectedStatus?.includes(answer.status) ?? (answer.status >= 200 && answer.status <= 299);
       if (!isExpected) {
         const wanted = expectedStatus === undefined ? "a 2xx" : expectedStatus.join(" or ");
         const mayPass = REPEATABLE.has(method) && (answer.status >= 500 || answer.status === 429);
-        throw new SkillFailed(`${method} ${url} answered ${answer.status} where ${wanted} was expected.`, mayPass);
+        throw new SkillFailed(`${what} answered ${answer.status} where ${wanted} was expected.`, mayPass);
       }
       const type = answer.headers["content-type"] ?? null;
       return {
         result: { status: answer.status, contentType: type, body: answer.body, isTruncated: answer.isTruncated },
-        effect: { state: "confirmed", evidence: `${method} ${url} answered ${answer.status}.` },
+        effect: { state: "confirmed", evidence: `${what} answered ${answer.status}.` },
       };
     },
   });
+}
+
+/** A story is read by more people than the policy: a password in an address, or a key behind its `?`, is not for them. */
+function withoutSecrets(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return `${origin}${pathname}`;
 }

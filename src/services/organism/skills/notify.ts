@@ -17,6 +17,9 @@ const Params = z.strictObject({
   isOver: z.boolean().default(false),
 });
 
+/** Less than the whole takes: a receiver that hangs is named, and not only that the time was over. */
+const ANSWER_MS = 10_000;
+
 /** Tells people or their systems, by a line in the log or a POST of JSON; the latter are told when it is over, too. */
 export function notify(rules: RequestRules, secrets: () => Readonly<Record<string, string>>): Skill {
   return defineSkill({
@@ -26,7 +29,7 @@ export function notify(rules: RequestRules, secrets: () => Readonly<Record<strin
     risk: "none",
     // Told twice is better than not told; the webhook's Idempotency-Key lets the receiver know the same from another.
     idempotent: true,
-    timeoutMs: 15_000,
+    timeoutMs: ANSWER_MS + 5_000,
     effectCheck: "The log took the line; the receiver answered 2xx.",
     remedies: [],
     repairs: false,
@@ -47,6 +50,7 @@ export function notify(rules: RequestRules, secrets: () => Readonly<Record<strin
           CHANNELS[channel]({ message, taskId: context.taskId, data, isOver, nowMs: context.clock.now() }),
         ),
         allowPrivate,
+        withinMs: ANSWER_MS,
         isRepeatable: true,
       });
       const evidence = `${NAMES[channel]} answered ${answer.status}.`;

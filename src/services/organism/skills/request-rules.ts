@@ -8,7 +8,7 @@ export interface RequestRules {
   readonly allowLoopback: boolean;
 }
 
-export interface SkillRequest extends Omit<OutgoingRequest, "signal" | "allowLoopback"> {
+export interface SkillRequest extends Omit<OutgoingRequest, "signal" | "clock" | "allowLoopback"> {
   /** Whether the other side takes it twice without harm. */
   readonly isRepeatable: boolean;
 }
@@ -19,12 +19,12 @@ export interface SkillRequest extends Omit<OutgoingRequest, "signal" | "allowLoo
  */
 export async function requestFor(
   rules: RequestRules,
-  { signal }: SkillContext,
+  { signal, clock }: SkillContext,
   { isRepeatable, ...request }: SkillRequest,
 ): Promise<OutgoingAnswer> {
   const allowPrivate = rules.allowPrivate || request.allowPrivate;
   try {
-    return await sendOutgoing({ ...request, allowPrivate, allowLoopback: rules.allowLoopback, signal });
+    return await sendOutgoing({ ...request, allowPrivate, allowLoopback: rules.allowLoopback, clock, signal });
   } catch (error) {
     if (error instanceof RequestFailed) {
       if (isRepeatable || !error.sent) throw new SkillFailed(error.message, true, { cause: error });
