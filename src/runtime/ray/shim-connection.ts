@@ -107,21 +107,23 @@ function toConnection({ socket, chunks }: Line, signal: AbortSignal, give: (line
   const stop = () => socket.destroy();
   signal.addEventListener("abort", stop);
   let isReleased = false;
-  let rest = "";
+  /** What came of lines after the last one that was taken. Joined once for each line: a value of 20 MB comes in hundreds of parts. */
+  let parts: string[] = [];
 
   async function nextLine(): Promise<string> {
     let searched = 0;
     while (true) {
-      const end = rest.indexOf("\n", searched);
-      if (end >= 0) {
-        const line = rest.slice(0, end);
-        rest = rest.slice(end + 1);
+      for (; searched < parts.length; searched++) {
+        const part = parts[searched] ?? "";
+        const end = part.indexOf("\n");
+        if (end < 0) continue;
+        const line = [...parts.slice(0, searched), part.slice(0, end)].join("");
+        parts = [part.slice(end + 1), ...parts.slice(searched + 1)];
         return line;
       }
-      searched = rest.length;
       const chunk = await chunks.next();
       if (chunk.done) throw new Error("The shim closed the connection.");
-      rest += chunk.value;
+      parts.push(chunk.value);
     }
   }
 
