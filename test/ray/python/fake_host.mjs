@@ -32,7 +32,10 @@ const handlers = {
     }
     if (fake.neverListens) return;
     if (fake.grandchild) note("started", { grandchild: spawn("sleep", ["1000"]).pid });
-    server = createServer(answer).listen(assignment.spec.port, fake.listensOn ?? assignment.bindAddress, () => {
+    const { port } = assignment.spec;
+    // As real hosts do, so that a fixed port may be shared.
+    const where = { port, host: fake.listensOn ?? assignment.bindAddress, reusePort: port !== 0 };
+    server = createServer(answer).listen(where, () => {
       say({ type: "listening", address: `http://${assignment.bindAddress}:${server.address().port}` });
       if (fake.neverReady) say({ type: "not-ready", reason: fake.neverReady });
       else say({ type: "ready" });

@@ -733,6 +733,24 @@ def test_each_replica_takes_a_port_of_the_range_that_no_other_has() -> None:
     run(scene)
 
 
+# Two organisms with the default port of the gateway on one cluster: each got half of the other's calls.
+def test_a_fixed_port_is_shared_within_an_organism_and_with_no_other() -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        fixed = {**SPEC, "port": 28713}
+        old, new = rig.shim("toy/0@0", spec=fixed), rig.shim("toy/0@1", spec=fixed)
+        await old.start()
+        await new.start()
+        said = 'Port 28713 of 127.0.0.1 is taken by the organism "test"'
+        assert said in await failure_of(rig.shim("toy/0@2", spec=fixed, namespace="other"))
+        await old.stop()
+        assert said in await failure_of(rig.shim("toy/0@3", spec=fixed, namespace="other"))
+        await new.stop()
+        await rig.shim("toy/0@4", spec=fixed, namespace="other").start()
+
+    run(scene)
+
+
 def test_a_host_that_listens_on_every_address_is_known_by_its_nodes() -> None:
     async def scene(rig: Rig) -> None:
         await rig.deposit({"listensOn": "127.0.0.1"}, listening={"bindAddress": "0.0.0.0"})  # noqa: S104

@@ -840,6 +840,32 @@ class PortLock:
         os.close(self._file)
 
 
+class PortClaim:
+    """A fixed port: replicas of one organism share it while one succeeds another, those of two organisms never.
+
+    The kernel would deal the calls of both out to both, since hosts listen with SO_REUSEPORT.
+    """
+
+    def __init__(self, port: int, address: str, namespace: str, folder: Path) -> None:
+        self._file = os.open(folder / f"port-{port}-of-{address}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        # Whoever is alone with it writes whose it is; all hold it together for as long as they live.
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, namespace.encode(), 0)
+        fcntl.flock(self._file, fcntl.LOCK_SH)
+        owner = os.pread(self._file, 1024, 0).decode()
+        if owner != namespace:
+            self.release()
+            raise RuntimeError(
+                f'Port {port} of {address} is taken by the organism "{owner}": '
+                'give this one another "port" in its settings.'
+            )
+
+    def release(self) -> None:
+        os.close(self._file)
+
+
 # --------------------------------------------------------------------------------------- calls from Node to deployments
 
 FRAME_BYTES = 64 * 1024 * 1024
@@ -1167,7 +1193,7 @@ class Shim:
         self._renew_now = asyncio.Event()
         self._lifeline: dict[str, Any] | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._port: PortLock | None = None
+        self._port: PortLock | PortClaim | None = None
         self._folder = own_folder()
         may_call = registry if "engine" in self._spec["services"] else None
         self._door = DeploymentDoor(self._folder, log, find, may_call)
@@ -1202,7 +1228,10 @@ class Shim:
         await self._first_deposit(timeout_s)
         listening = self._deposit.get("listening", {})
         self._bind_address = listening.get("bindAddress", self._place.node_ip)
-        if self._spec["port"] == 0 and "portRange" in listening:
+        if self._spec["port"] != 0:
+            namespace = str(self._args["namespace"])
+            self._port = PortClaim(self._spec["port"], self._bind_address, namespace, self._folder)
+        elif "portRange" in listening:
             first, last = listening["portRange"]
             self._port = PortLock(first, last, self._bind_address, self._folder)
             self._spec["port"] = self._port.port
