@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { ServiceError } from "#core/service-error.ts";
 import { createFakeClock } from "#testing/fake-clock.ts";
 import { createFakeRay, openingAnswer } from "#testing/fake-ray.ts";
@@ -62,6 +62,17 @@ describe("ray", () => {
       num_cpus: 2,
       max_retries: 0,
     });
+    await ray.close();
+  });
+
+  // Node fires a timer of more than 24 days at once: the call failed with DEADLINE before it began.
+  it("takes Infinity for no deadline, and refuses what is no number", async () => {
+    const { clock, ray } = openFixture();
+    const timers = vi.spyOn(clock, "after");
+    expect(await ray.task("m:f").call([], { deadlineMs: Infinity })).toBe("done");
+    expect(Math.max(...timers.mock.calls.map(([delayMs]) => delayMs))).toBe(2 ** 31 - 1);
+    const { code, started } = await failure(ray.task("m:f").call([], { deadlineMs: NaN }));
+    expect([code, started]).toEqual(["INVALID_INPUT", "no"]);
     await ray.close();
   });
 

@@ -2,7 +2,7 @@ import type { PyValue } from "../pickle/values.ts";
 
 /** How long a call may take. */
 export interface CallTime {
-  /** Default: the client's. */
+  /** Default: the client's. `Infinity` is none, which is 24 days. */
   readonly deadlineMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -47,6 +47,9 @@ export interface Runner {
 /** A cancellation that does not come through matters to nobody: the session's end stops the task. */
 const CANCEL_DEADLINE_MS = 10_000;
 
+/** 24 days, the longest that a timer of Node takes; one that is set to more fires at once. `Infinity` means no deadline. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 export function createRunner(
   session: Session,
   calls: DriverCalls,
@@ -54,10 +57,11 @@ export function createRunner(
 ): Runner {
   const { clock } = calls;
 
-  const toRequestTime = ({ deadlineMs = config.deadlineMs, signal }: CallTime): RequestTime => ({
-    deadlineAtMs: clock.monotonic() + deadlineMs,
-    signal,
-  });
+  const toRequestTime = ({ deadlineMs = config.deadlineMs, signal }: CallTime): RequestTime => {
+    if (Number.isNaN(deadlineMs))
+      throw new ServiceError("INVALID_INPUT", "deadlineMs is no number.", { started: "no" });
+    return { deadlineAtMs: clock.monotonic() + Math.min(deadlineMs, LONGEST_MS), signal };
+  };
 
   const toHandle =
     (open: OpenSession) =>
