@@ -229,8 +229,11 @@ def test_the_registry_is_called_by_the_host_that_may_and_by_no_other(tmp_path: P
 
 def test_what_json_cannot_say_is_refused_with_what_to_do(tmp_path: Path) -> None:
     async def scene(caller: Caller) -> None:
-        assert "let the deployment return plain values" in (await caller.call("odd"))["error"]["message"]
-        assert "not JSON compliant" in (await caller.call("nan"))["error"]["message"]
+        for method, said in (("odd", "let the deployment return plain values"), ("nan", "not JSON compliant")):
+            error = (await caller.call(method))["error"]
+            assert said in error["message"]
+            # It has run and raised nothing.
+            assert (error["code"], error["started"]) == ("BAD_OUTPUT", "yes")
 
     run(tmp_path, scene)
 

@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -729,6 +730,27 @@ def test_each_replica_takes_a_port_of_the_range_that_no_other_has() -> None:
         again = rig.shim("toy/4@4")
         await again.start()
         assert again._spec["port"] == shims[1]._spec["port"]
+
+    run(scene)
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "said"),
+    [
+        ("/ml/status", "{}", '"/ml/status" is no procedure'),
+        ("GET ml.status", "{}", '"GET ml.status" is no procedure'),
+        ("GET /ml/status", "no", "is no JSON: Expecting value"),
+        ("GET /ml/status", "[1]", "is no JSON object"),
+        ("GET /ml/{a}/{b}", '{"a": 1}', "the input of GET /ml/{a}/{b} lacks b"),
+    ],
+)
+def test_what_python_calls_wrongly_is_said_in_words(route: str, body: str, said: str) -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.deposit()
+        shim = rig.shim()
+        await shim.start()
+        with pytest.raises(ValueError, match=re.escape(said)):
+            await shim.call(route, body)
 
     run(scene)
 

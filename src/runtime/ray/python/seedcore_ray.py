@@ -999,7 +999,10 @@ class DeploymentDoor:
 
 async def write_frame(writer: asyncio.StreamWriter, frame: dict[str, Any]) -> None:
     """Writes one line and waits until there is room for the next."""
-    text = json.dumps(frame, allow_nan=False, ensure_ascii=False, default=to_plain)
+    try:
+        text = json.dumps(frame, allow_nan=False, ensure_ascii=False, default=to_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UnwritableError(str(error)) from error
     writer.write(text.encode() + b"\n")
     await writer.drain()
 
@@ -1009,6 +1012,10 @@ def to_plain(value: object) -> Json:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__} cannot be written as JSON: let the deployment return plain values")
+
+
+class UnwritableError(Exception):
+    """A deployment returned what cannot be written as JSON."""
 
 
 class NoSuchDeploymentError(Exception):
@@ -1028,6 +1035,8 @@ def to_problem(error: Exception, late: str) -> dict[str, Any]:
         return {**to_python_exception(cause), "started": "yes", "traceback": text}
     if isinstance(error, NoSuchDeploymentError):
         return {"code": "NOT_FOUND", "message": str(error), "started": "no"}
+    if isinstance(error, UnwritableError):
+        return {"code": "BAD_OUTPUT", "message": f"The answer was lost: {error}", "started": "yes"}
     if isinstance(error, BackPressureError):
         return {"code": "OVERLOADED", "message": str(error), "started": "no"}
     if isinstance(error, DeploymentUnavailableError):
@@ -1342,10 +1351,21 @@ class Shim:
     async def call(self, route: str, body: str) -> str:
         """Calls a procedure by its method and path template, whose fields are taken out of the JSON object `body`.
 
-        Raises ConnectionRefusedError when nobody could be reached: then the call has not begun.
+        Raises ValueError when that cannot be, and ConnectionRefusedError when nobody could be reached: then the call
+        has not begun.
         """
-        method, template = route.split(" ", 1)
-        fields: dict[str, Any] = json.loads(body)
+        method, _, template = route.partition(" ")
+        if not template.startswith("/"):
+            raise ValueError(f'"{route}" is no procedure: write method and path, such as "GET /ml/status"')
+        try:
+            fields: dict[str, Any] = json.loads(body)
+        except ValueError as error:
+            raise ValueError(f"the input of {route} is no JSON: {error}") from error
+        if not isinstance(fields, dict):
+            raise ValueError(f"the input of {route} is no JSON object")
+        missing = [name for name in re.findall(r"\{(\w+)\}", template) if name not in fields]
+        if missing:
+            raise ValueError(f"the input of {route} lacks {', '.join(missing)}")
         path = re.sub(r"\{(\w+)\}", lambda field: quote(str(fields.pop(field[1])), safe=""), template)
         is_query = method in ("GET", "DELETE")
         target = str(URL(path, encoded=True).update_query(to_query(fields))) if is_query else path
