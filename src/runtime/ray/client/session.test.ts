@@ -87,6 +87,15 @@ describe("opening", () => {
     expect(ray.streams.length).toBe(0);
   });
 
+  // What GCS answers, whose port is the one that `ray start` prints. It said "Ray's connection broke at reaching Ray's head: .".
+  it("gives up at once where no client server listens, and says which port it is", async () => {
+    const { ray, session, time } = openFixture({ driverError: () => new ConnectError("", Code.Unimplemented) });
+    const error = await failure(session.use(time()));
+    expect([error.code, error.started]).toEqual(["UNSUPPORTED", "no"]);
+    expect(error.message).toContain("port 10001");
+    expect(ray.streams.length).toBe(0);
+  });
+
   it("is over for a caller whose own time is over, and goes on for the others", async () => {
     const { clock, ray, session, time } = openFixture({ onRequest: () => undefined });
     const hurried = failure(session.use(time(100)));

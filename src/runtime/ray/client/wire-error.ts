@@ -37,6 +37,12 @@ export function fromWireError(error: unknown, what: string, started: Started): S
         `Ray refused the token (${text}). Set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.`,
         "no",
       );
+    case Code.Unimplemented:
+      return failed(
+        "UNSUPPORTED",
+        `Ray's client server is not what answered at ${what}${text === "" ? "" : ` (${text})`}. It listens on port 10001 unless \`ray start\` was told another; GCS, on 6379, is not it.`,
+        "no",
+      );
     case Code.DeadlineExceeded:
       return failed("DEADLINE", `Ray did not answer in time: ${what}.`);
     case Code.ResourceExhausted:
