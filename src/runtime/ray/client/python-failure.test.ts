@@ -20,6 +20,29 @@ describe("fromTaskFailure", () => {
     expect(error.data).toEqual({ exception: "builtins.ValueError", message: "bad", traceback: "File x, line 1" });
   });
 
+  // Of an exception its arguments travel, and not what its class makes of them: "('Expecting value', '{x', 1)".
+  it.each([
+    [
+      "json.decoder.JSONDecodeError",
+      "('Expecting value', 1)",
+      "Expecting value: line 1 column 2",
+      "Expecting value: line 1 column 2",
+    ],
+    ["builtins.SyntaxError", "bad (f.py, line 1)", "bad", "bad (f.py, line 1)"],
+    ["builtins.ValueError", "two\nlines", "two\nlines", "two\nlines"],
+    ["m.Odd", "('x', 2)", "", "('x', 2)"],
+  ])("says of %s what Python said", (type, message, told, said) => {
+    const source = new InertObject({ callable: new InertGlobal("ray.exceptions", "RayTaskError"), args: [] });
+    const traceback = `Traceback:\n  File x, line 1\n${type.replace("builtins.", "")}: ${told}\n`;
+    const cause = pythonError(type, message);
+    const error = fromTaskFailure(
+      new PythonError(source, { type: "ray.exceptions.RayTaskError", message: "…", cause, traceback }),
+      "f",
+    );
+    expect(error.data).toMatchObject({ exception: type, message: said });
+    expect(error.message).toMatch(new RegExp(`^f raised \\w+: `));
+  });
+
   it("gives Ray's own failure inside a task its own code", () => {
     const error = fromTaskFailure(ray("RayTaskError", "", { cause: ray("TaskCancelledError") }), "f");
     expect([error.code, error.started]).toEqual(["CANCELLED", "maybe"]);
@@ -74,5 +97,11 @@ describe("fromRefusal", () => {
   ])("reads %s as not started", (refused, code) => {
     const error = fromRefusal(refused, "f");
     expect([error.code, error.started]).toEqual([code, "no"]);
+  });
+
+  // `decimal.InvalidOperation` and `queue.Empty` are exceptions too, whatever their names are like.
+  it("gives the reason also by an exception of any name", () => {
+    const refused = new InertObject({ callable: new InertGlobal("decimal", "InvalidOperation"), args: ["no number"] });
+    expect(fromRefusal(refused, "putting an object").message).toContain("InvalidOperation: no number");
   });
 });

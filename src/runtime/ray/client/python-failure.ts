@@ -1,5 +1,7 @@
 import type { ErrorCode, Started } from "#core/error-codes.ts";
 import { isServiceError, ServiceError } from "#core/service-error.ts";
+import { errorOf } from "../pickle/exceptions.ts";
+import { InertObject } from "../pickle/inert.ts";
 import { PythonError } from "../pickle/python-error.ts";
 import type { PyValue } from "../pickle/values.ts";
 
@@ -92,21 +94,31 @@ function notRun([code]: Outcome): Outcome {
 
 function raised(error: PythonError, what: string, started: Started, traceback: string | undefined): ServiceError {
   const text = traceback ?? error.traceback;
+  const message = wordsOf(error, text);
   const data: PythonExceptionData = {
     exception: error.type,
-    message: error.message,
+    message,
     ...(text === undefined ? {} : { traceback: text }),
   };
   const name = error.type.slice(error.type.lastIndexOf(".") + 1);
-  return new ServiceError("PYTHON_EXCEPTION", `${what} raised ${name}: ${error.message}`, {
+  return new ServiceError("PYTHON_EXCEPTION", `${what} raised ${name}: ${message}`, {
     started,
     data,
     cause: error,
   });
 }
 
+/** What Python's own `str()` of it was, where the traceback ends with it: the arguments, which came, do not always tell. */
+function wordsOf({ type, message }: PythonError, traceback = ""): string {
+  const name = type.replace(/^(builtins|__main__)\./, "");
+  const last = traceback.trimEnd().split("\n").at(-1) ?? "";
+  const told = last.startsWith(`${name}: `) ? last.slice(name.length + 2) : "";
+  return message.startsWith(told) ? message : told;
+}
+
 /** What Ray's server refused before anything ran: an unknown name, option, argument or reference. */
-export function fromRefusal(error: PyValue, what: string): ServiceError {
+export function fromRefusal(refused: PyValue, what: string): ServiceError {
+  const error = refused instanceof InertObject ? errorOf(refused) : refused;
   if (!(error instanceof PythonError)) {
     return new ServiceError("INVALID_INPUT", `Ray refused ${what}, and gave no reason.`);
   }

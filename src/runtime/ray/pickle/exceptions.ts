@@ -11,7 +11,8 @@ export function toPythonError(object: InertObject): PythonError | undefined {
   return errorOf(object, causeOf(object));
 }
 
-function errorOf(source: InertObject, cause?: PythonError): PythonError {
+/** The exception that an object stands for where it cannot be anything else, whatever its class is called. */
+export function errorOf(source: InertObject, cause?: PythonError): PythonError {
   const { module, name } = classNameOf(source.callable);
   return new PythonError(source, {
     type: module === "" ? name : `${module}.${name}`,
@@ -65,7 +66,7 @@ function causeOf(source: InertObject): PythonError | undefined {
   if (!isTaskError(name)) return undefined;
   const cause = stateOf(source, "cause") ?? source.args[name === "RayTaskError" ? 2 : 0];
   if (cause instanceof PythonError) return cause;
-  // Whatever its class is called: a task fails with an exception. What it was caused by in turn is not followed.
+  // A task fails with an exception. What it was caused by in turn is not followed.
   return cause instanceof InertObject ? errorOf(cause) : undefined;
 }
 
