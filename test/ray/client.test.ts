@@ -309,6 +309,10 @@ describe("a task", () => {
     const slow = await ray.task<(seconds: number) => number>("time:sleep").start([600]);
     const { ready, pending } = await ray.wait([quick, slow], { count: 2, timeoutMs: 2_000 });
     expect([ready, pending]).toEqual([[quick], [slow]]);
+    // Ray took neither, and gave no reason.
+    expect((await ray.wait([slow, quick], { timeoutMs: Infinity })).ready).toEqual([quick]);
+    const wrong = await failure(ray.wait([quick], { timeoutMs: -1 }));
+    expect([wrong.code, wrong.message]).toEqual(["INVALID_INPUT", "Cannot wait for -1 ms."]);
     await ray.cancel(slow, { force: true });
     const error = await failure(ray.get(slow));
     expect([error.code, error.started]).toEqual(["CANCELLED", "maybe"]);

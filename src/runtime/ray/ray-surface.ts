@@ -26,7 +26,7 @@ export interface RaySurface {
   put<T extends PyValue>(value: T, options?: CallTime): Promise<ObjectRef<T>>;
   /** The value of an object, once it is there. Nothing checks that it is a `T`. */
   get<T>(ref: ObjectRef<T>, options?: CallTime): Promise<T>;
-  /** Waits until `count` objects are there (default 1), or `timeoutMs` is over; fetches nothing. */
+  /** Waits until `count` objects are there (default 1), or `timeoutMs` is over, which may be `Infinity`; fetches nothing. */
   wait<T>(
     refs: readonly ObjectRef<T>[],
     options: { readonly count?: number; readonly timeoutMs: number; readonly signal?: AbortSignal },

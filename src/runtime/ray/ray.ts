@@ -4,7 +4,7 @@ import { ServiceError } from "#core/service-error.ts";
 import { createNamedHandle } from "./client/actor-handle.ts";
 import { createActorClass } from "./client/actor-class.ts";
 import { type ClusterStore, createClusterStore } from "./client/cluster-store.ts";
-import type { CallTime } from "./client/call-time.ts";
+import { type CallTime, LONGEST_MS } from "./client/call-time.ts";
 import { fetchDashboardUrl, fetchNodes, fetchResources } from "./client/cluster-state.ts";
 import { putPickle, waitForObjects } from "./client/commands.ts";
 import { createDriverCalls } from "./client/driver-calls.ts";
@@ -89,7 +89,9 @@ export function createRay(options: RayOptions, deps: RayDeps): Ray {
     async get<T>(ref: ObjectRef<T>, time: CallTime = {}) {
       return (await runner.get(ref, time)) as T;
     },
-    async wait(refs, { count = 1, timeoutMs, signal }) {
+    async wait(refs, { count = 1, timeoutMs: givenMs, signal }) {
+      if (!(givenMs >= 0)) throw new ServiceError("INVALID_INPUT", `Cannot wait for ${givenMs} ms.`, { started: "no" });
+      const timeoutMs = Math.min(givenMs, LONGEST_MS);
       const time = runner.toRequestTime({ deadlineMs: timeoutMs + deadlineMs, signal });
       const opened = await session.use(time);
       const ids = refs.map((ref) => ref.in(opened));

@@ -11,3 +11,6 @@ export interface CallTime {
 export interface RemoteCallOptions extends CallTime {
   readonly kwargs?: Readonly<Record<string, PyValue>>;
 }
+
+/** 24 days, the longest that a timer of Node takes; one that is set to more fires at once. `Infinity` means no deadline. */
+export const LONGEST_MS = 2 ** 31 - 1;

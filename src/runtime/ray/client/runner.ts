@@ -2,7 +2,7 @@ import { ServiceError } from "#core/service-error.ts";
 import type { RayHandle, RayReference } from "../pickle/ray-reference.ts";
 import { type PyCall, PyTuple, type PyValue } from "../pickle/values.ts";
 import { ActorHandle, UnresolvedActor } from "./actor-handle.ts";
-import type { CallTime } from "./call-time.ts";
+import { type CallTime, LONGEST_MS } from "./call-time.ts";
 import { fetchValue, putPickle, submitTask, type TaskSpec, terminate } from "./commands.ts";
 import type { RequestTime } from "./datapath.ts";
 import type { DriverCalls } from "./driver-calls.ts";
@@ -46,9 +46,6 @@ export interface Runner {
 
 /** A cancellation that does not come through matters to nobody: the session's end stops the task. */
 const CANCEL_DEADLINE_MS = 10_000;
-
-/** 24 days, the longest that a timer of Node takes; one that is set to more fires at once. `Infinity` means no deadline. */
-const LONGEST_MS = 2 ** 31 - 1;
 
 export function createRunner(
   session: Session,
