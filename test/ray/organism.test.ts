@@ -186,6 +186,12 @@ withPostgres.describe("seedcore up on Ray", () => {
       /^WARNING \S+ \S+ scene\.organism@\S+ \S+ -- hi \{.*"correlationId": "\w+", "traceId": "[0-9a-f]{32}"/m;
     await vi.waitFor(() => expect(logsOfRay()).toMatch(line), { timeout: 20_000, interval: 500 });
 
+    const hasMemory = async () => {
+      const { hosts } = await organism.json<{ hosts: { replicas: { residentBytes: number | null }[] }[] }>("status");
+      for (const { residentBytes } of hosts.flatMap(({ replicas }) => replicas))
+        expect(residentBytes).toBeGreaterThan(10e6);
+    };
+    await vi.waitFor(hasMemory, { timeout: 20_000, interval: 500 });
     const status = await organism.run("status");
     expect(status.code, status.stderr).toBe(0);
     for (const { host, node, pid } of started.replicas) {

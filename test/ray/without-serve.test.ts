@@ -68,6 +68,8 @@ it("status, down and doctor say that nothing is up, and start no Serve", async (
   expect(others["ray nodes"]).toMatchObject({ state: "ok", text: `1 node is alive: ${cluster.nodes.join()}` });
   expect(others["ray session"]?.text).toMatch(/^A session opened at /);
   expect(none).toMatchObject({ state: "note", text: '"bare" is not up there.' });
+  // Of this machine it said that no organism runs, and of the cluster that one is up.
+  expect(Object.keys(others)).not.toContain("run file");
   expect((await readServe(rest)).controller_info).toEqual({});
 });
 

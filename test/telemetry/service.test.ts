@@ -114,7 +114,7 @@ async function openProcess(
       ids: systemIds,
       desired,
       outbox,
-      residentBytes: (pid) => pid * 1_000,
+      residentBytes: ({ pid }) => (pid ?? 0) * 1_000,
       close: async () => {},
     },
     { version: "1", startedAtMs: 5, watch, secrets: {} },

@@ -32,6 +32,9 @@ export const create: ServiceFactory = async (context) => {
     context.engineStatus().hosts.some(({ spec }) => isOwnHost(spec) && spec.services.includes(service));
   const { fetchLoad, close } = createLoadFetcher(() => context.token());
 
+  let told: ReadonlyMap<string, number> = new Map();
+  const keepMemory = (residentBytes: typeof told) => void (told = residentBytes);
+
   const open: OpenSource = (spec) => {
     switch (spec.kind) {
       case "host":
@@ -39,7 +42,7 @@ export const create: ServiceFactory = async (context) => {
       case "services":
         return {
           source: sampledSource(
-            createServicesSampler({ clock, topology, fetchLoad, isOwn, record: calls.add }),
+            createServicesSampler({ clock, topology, fetchLoad, isOwn, record: calls.add, keepMemory }),
             spec.intervalMs,
           ),
         };
@@ -66,7 +69,9 @@ export const create: ServiceFactory = async (context) => {
       engineStatus: () => context.engineStatus(),
       desired: context.desired,
       calls,
-      residentBytes,
+      // Of another machine's process only what it told last is known.
+      residentBytes: ({ id, pid, node }) =>
+        node === undefined ? (pid === undefined ? null : residentBytes(pid)) : (told.get(id) ?? null),
       close,
     },
     { ...config, startedAtMs: config.startedAtMs ?? clock.now() },

@@ -6,8 +6,8 @@ import { drainMsOf, type HostSpec } from "#runtime/engine/host-spec.ts";
 import type { ClusterStatus, EngineStatus, HostStatus, ReplicaStatus } from "#runtime/engine/engine.ts";
 import { percentOf, type Rollout as DesiredRollout } from "#runtime/engine/rollout.ts";
 
-/** Resident memory of a process in bytes; null where it cannot be told. */
-export type ResidentBytes = (pid: number) => number | null;
+/** Resident memory of a replica's process in bytes; null where it cannot be told. */
+export type ResidentBytes = (replica: ReplicaStatus) => number | null;
 
 export function toHostInfos(
   status: EngineStatus,
@@ -37,9 +37,7 @@ export function toHostInfo(
 
 function toReplicaInfo(replica: ReplicaStatus, residentBytes: ResidentBytes): z.output<typeof ReplicaInfo> {
   const { state } = replica;
-  // A pid is told apart from others only on its own machine.
-  const isHere = replica.node === undefined;
-  const isAlive = isHere && replica.pid !== undefined && state.kind !== "stopped" && state.kind !== "backoff";
+  const isAlive = replica.pid !== undefined && state.kind !== "stopped" && state.kind !== "backoff";
   return {
     id: replica.id,
     pid: replica.pid ?? null,
@@ -50,7 +48,7 @@ function toReplicaInfo(replica: ReplicaStatus, residentBytes: ResidentBytes): z.
     sinceMs: state.sinceMs,
     address: state.kind === "ready" ? state.address : null,
     reason: state.kind === "backoff" || state.kind === "starting" ? (state.reason ?? null) : null,
-    residentBytes: isAlive && replica.pid !== undefined ? residentBytes(replica.pid) : null,
+    residentBytes: isAlive ? residentBytes(replica) : null,
   };
 }
 

@@ -42,6 +42,8 @@ export interface ServicesSamplerDeps {
   /** Whether a service is a person's own. */
   readonly isOwn: (service: string) => boolean;
   readonly record: (sample: CallSample) => void;
+  /** Told how much memory each replica has by its own word, by its id. */
+  readonly keepMemory: (residentBytes: ReadonlyMap<string, number>) => void;
 }
 
 /**
@@ -49,7 +51,14 @@ export interface ServicesSamplerDeps {
  * `<service>/memory`, the resident megabytes of the largest replica, for a person's own. A service counts at the replicas
  * that serve it, so what a gateway forwards is not counted twice.
  */
-export function createServicesSampler({ clock, topology, fetchLoad, isOwn, record }: ServicesSamplerDeps): Sampler {
+export function createServicesSampler({
+  clock,
+  topology,
+  fetchLoad,
+  isOwn,
+  record,
+  keepMemory,
+}: ServicesSamplerDeps): Sampler {
   let looks = new Map<string, Look>();
 
   return async () => {
@@ -87,6 +96,7 @@ export function createServicesSampler({ clock, topology, fetchLoad, isOwn, recor
       }),
     );
     looks = now;
+    keepMemory(new Map([...now].map(([id, { report }]) => [id, report.residentBytes])));
     record({ atMs: clock.now(), services: sums, edges, memoryMb });
     const names = [...new Set([...sums.keys(), ...memoryMb.keys()])].sort();
     return names.flatMap((service) => toSamples(service, sums.get(service), memoryMb.get(service), isOwn(service)));

@@ -204,8 +204,10 @@ describe("the services sampler", () => {
     const recorded: CallSample[] = [];
     const isOwn = () => false;
     const record = (one: CallSample) => void recorded.push(one);
-    const sample = createServicesSampler({ clock, topology, fetchLoad, isOwn, record });
-    return { clock, reports, replicas, recorded, sample };
+    let memory: ReadonlyMap<string, number> = new Map();
+    const keepMemory = (told: typeof memory) => void (memory = told);
+    const sample = createServicesSampler({ clock, topology, fetchLoad, isOwn, record, keepMemory });
+    return { clock, reports, replicas, recorded, sample, memory: () => Object.fromEntries(memory) };
   }
   const load = (requests: number, errors = 0, latencySumMs = 0): LoadReport => ({
     services: { ml: { requests, errors, latencySumMs, waitedSumMs: 0 } },
@@ -249,6 +251,18 @@ describe("the services sampler", () => {
     expect(valuesOf(await sample())).toMatchObject({ "ml/requests": 20 });
   });
 
+  // `status` showed none on Ray, where no process can be looked at from outside.
+  it("keeps how much memory each replica has, while it is one", async () => {
+    const { reports, sample, replicas, memory } = world(replica("a", ["ml"]), replica("b", ["ml"]));
+    reports.set("a", { ...load(0), residentBytes: 80e6 }).set("b", { ...load(0), residentBytes: 90e6 });
+    await sample();
+    expect(memory()).toEqual({ a: 80e6, b: 90e6 });
+    reports.set("a", undefined);
+    replicas.pop();
+    await sample();
+    expect(memory()).toEqual({ a: 80e6 });
+  });
+
   it("counts a call at the replica that serves it, not again at the gateway that forwarded it", async () => {
     const { clock, reports, sample } = world(replica("g", ["gateway"]), replica("a", ["ml"]));
     reports.set("g", load(0)).set("a", load(0));
@@ -278,6 +292,7 @@ it("records what own services call, and samples their memory", async () => {
     fetchLoad: async () => report,
     isOwn: () => true,
     record: (one) => void recorded.push(one),
+    keepMemory: () => {},
   });
   await sample();
   await clock.advance(1_000);
