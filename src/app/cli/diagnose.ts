@@ -19,6 +19,7 @@ export interface Finding {
 }
 
 type Found = Omit<Finding, "check">;
+type Check = [string, () => Found | Promise<Found>];
 
 const LEAST_NODE = [22, 19] as const;
 const LEAST_FREE_BYTES = { bad: 100e6, note: 1e9 };
@@ -28,15 +29,20 @@ export async function* diagnose(home: Home): AsyncGenerator<Finding> {
   const run = readRunFile(home.runFile);
   const live = run !== undefined && isRunning(run) ? run : undefined;
   const { rayAddress } = loadConnectSettings();
-  const checks: [string, () => Found | Promise<Found>][] = [
+  const checks: Check[] = [
     ["node", checkNode],
     ["bundle", checkBundle],
     ["clock", () => checkClock(home)],
     ["data", () => checkData(home)],
     ["disk", () => checkDisk(home)],
     ["config", () => checkConfig(home)],
-    ["run file", () => checkRun(home, run, live)],
-    ["port", () => checkPort(home, live)],
+    // On Ray what runs, and where it listens, is the cluster's to say.
+    ...(rayAddress === undefined
+      ? ([
+          ["run file", () => checkRun(home, run, live)],
+          ["port", () => checkPort(home, live)],
+        ] satisfies Check[])
+      : []),
     ["token", () => checkToken(home)],
     ...databasesOf(home).map((file): [string, () => Found] => ["database", () => checkDatabase(file)]),
   ];
