@@ -50,8 +50,8 @@ export interface FaultResult {
 /** A way to ml other than straight to its replicas. */
 export interface Way {
   readonly name: string;
-  /** What of it may fail: nothing; what was under way when it happened; or whatever is sent until what was struck is back. */
-  readonly loses: "nothing" | "under way" | "until back";
+  /** What of it may fail: nothing, or whatever is sent until what was struck is back. */
+  readonly loses: "nothing" | "until back";
   /** One call. */
   readonly call: () => Promise<unknown>;
   readonly close: () => Promise<void>;
@@ -60,8 +60,6 @@ export interface Way {
 export interface WayResult extends Pick<Way, "name" | "loses"> {
   readonly calls: readonly CallRecord[];
   readonly failed: readonly CallRecord[];
-  /** Of those, the ones that began more than UNDER_WAY_MS after the fault. */
-  readonly failedLater: readonly CallRecord[];
   /** From the fault until the last failed call had ended; 0 when none failed. */
   readonly recoveredMs: number;
 }
@@ -105,8 +103,6 @@ export const SLOW_MS = 500;
 const SLOW_SHARE = 0.1;
 const DEADLINE_MS = 2_000;
 const STEADY_MS = 5_000;
-/** A killed process is not gone at once: the kernel closes what it had open. */
-const UNDER_WAY_MS = 500;
 /** Long enough for every lease and health check to have its say. */
 const WATCH_MS = 15_000;
 const ORPHAN_MS = 20_000;
@@ -290,8 +286,7 @@ export class FaultRun {
       ways: ways.map(({ name, loses, load }) => {
         const calls = [...load.calls];
         const failed = calls.filter(({ failure }) => failure !== undefined);
-        const failedLater = failed.filter(({ startedAtMs }) => startedAtMs > atMs + UNDER_WAY_MS);
-        return { name, loses, calls, failed, failedLater, recoveredMs: lastEndMs(failed, atMs) };
+        return { name, loses, calls, failed, recoveredMs: lastEndMs(failed, atMs) };
       }),
     };
   }

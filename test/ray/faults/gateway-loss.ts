@@ -11,8 +11,7 @@ export function killGateway(): Fault {
       victim = struck;
       return [
         { name: "through the other gateway", loses: "nothing", ...(await run.openThrough(other.address)) },
-        // Those who come over it are asked to repeat by themselves.
-        { name: "over Serve's route", loses: "under way", call: () => run.callRoute(), close: async () => {} },
+        { name: "over Serve's route", loses: "nothing", call: () => run.callRoute(), close: async () => {} },
         // It knows this one only.
         { name: "through the killed gateway", loses: "until back", ...(await run.openThrough(struck.address)) },
       ];

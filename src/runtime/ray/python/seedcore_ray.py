@@ -1146,6 +1146,8 @@ HOP_BY_HOP = frozenset(
 )
 # Of a browser, which sends its cookies to every port of a machine: nobody is signed in with a gateway on this way.
 NOT_FOR_GATEWAYS = frozenset(("cookie", "origin"))
+# Of HTTP: they change nothing, so that whoever passes them on may repeat them.
+READS = frozenset(("GET", "HEAD"))
 # Serve's own server dates every answer.
 NOT_RETURNED = HOP_BY_HOP | {b"date"}
 
@@ -1305,8 +1307,8 @@ class Shim:
             for name, value in scope["headers"]
             if name not in HOP_BY_HOP
         ]
-        names = {name for name, _ in scope["headers"]}
-        has_body = b"content-length" in names or b"transfer-encoding" in names
+        given = dict(scope["headers"])
+        has_body = given.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in given
         target = to_host_path(scope)
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
@@ -1380,27 +1382,38 @@ class Shim:
     async def _request(
         self, method: str, target: str, headers: Sequence[tuple[str, str]], to_body: Callable[[], Any]
     ) -> aiohttp.ClientResponse:
-        """Asks where somebody listens. Raises ConnectionRefusedError when nobody does: then nothing was sent."""
+        """Asks where somebody listens. Raises ConnectionRefusedError when nobody does: then nothing was sent.
+
+        A read without a body goes another way when the connection ends before the answer begins, and each way once.
+        """
         unreached: Exception | None = None
+        lost: Exception | None = None
         for way in self._ways():
             is_gateway = way != self._address or "gateway" in self._spec["services"]
             sent = asyncio.Event()
+            content = to_body()
             try:
                 return await self._http.request(
                     method,
                     URL(way + target, encoded=True),
                     headers=[pair for pair in headers if not (is_gateway and pair[0].lower() in NOT_FOR_GATEWAYS)],
-                    data=to_body(),
+                    data=content,
                     skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                     allow_redirects=False,
                     trace_request_ctx=sent,
                 )
-            # Only the time to connect is limited.
-            except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
-                # It repeats some requests by itself, once a connection that it had kept was lost.
-                if sent.is_set():
+            except aiohttp.ClientConnectionError as error:
+                # Only the time to connect is limited.
+                is_unreached = isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError))
+                # aiohttp repeats some requests by itself, at the same address, once a connection was lost.
+                if is_unreached and not sent.is_set():
+                    unreached = error
+                elif method in READS and content is None:
+                    lost = error
+                else:
                     raise
-                unreached = error
+        if lost is not None:
+            raise lost
         # Of Python's own, as what calls over a handle need not know this module.
         raise ConnectionRefusedError(f"{self._key} cannot be reached, and nothing was sent: {unreached}") from unreached
 
