@@ -329,6 +329,17 @@ describe("a deploy that fails", () => {
     };
   }
 
+  // On Ray the list of what runs now had the old ones in it, as if they were to stay.
+  it("answers with its own replicas, not with those that leave", async () => {
+    const { client, desired, greeter, engineHas } = await openDeploys();
+    await desired.put(HostSpec.parse({ name: "greeter", ...own("1") }));
+    const before = (await greeter())?.generation ?? 0;
+    const deployed = client.deployHost({ host: "greeter", spec: own("2") });
+    await expect.poll(async () => (await greeter())?.generation).toBe(before + 1);
+    await engineHas(replica(before, "ready", "1"), replica(before + 1, "ready", "2"));
+    expect((await deployed).host.replicas.map(({ version }) => version)).toEqual(["2"]);
+  });
+
   it("gives way to the version before it, which serves on, and is removed when there was none", async () => {
     const { client, desired, greeter, begin, engineHas } = await openDeploys();
     const first = await begin("1");

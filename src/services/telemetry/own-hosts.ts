@@ -52,6 +52,7 @@ function refuseContracts({ name, services, contracts }: HostSpec, { hosts }: Eng
   if (owning !== undefined) throw invalid(`"${owning.name}" has ${owning.state} state: declare state: "none".`);
 }
 
+/** The host that is ready, with the replicas of that generation: those before it may not have left yet. */
 export type Outcome = { readonly ready: HostStatus } | { readonly failed: string };
 
 /** Waits until every replica of the generation is ready, one of them cannot start, or the time is over. */
@@ -96,7 +97,7 @@ function judge(status: HostStatus, generation: number): Outcome | undefined {
   const own = status.replicas.filter((replica) => replica.generation === generation);
   for (const { state } of own) if (state.kind === "backoff") return { failed: state.reason };
   const ready = own.filter(({ state }) => state.kind === "ready").length;
-  return ready >= status.spec.replicas ? { ready: status } : undefined;
+  return ready >= status.spec.replicas ? { ready: { ...status, replicas: own } } : undefined;
 }
 
 /** What the replicas that are not ready wait for. */
