@@ -71,6 +71,15 @@ describe("fromTaskFailure", () => {
     expect([error.code, error.started, error.retryable]).toEqual([code, started, retryable]);
   });
 
+  // "f failed: WorkerCrashedError: ", and of the other what could not be read of it: "<InertObject>".
+  it.each([
+    [ray("WorkerCrashedError"), "its process ended"],
+    [ray("TaskCancelledError", "<InertObject>"), "it was cancelled"],
+  ])("says itself what Ray has no words for", (raised, said) => {
+    expect(fromTaskFailure(raised, "f").message).toContain(`: ${said}`);
+    expect(fromTaskFailure(raised, "f").message).not.toContain("Inert");
+  });
+
   it("says that no method ran of an actor whose constructor raised", () => {
     const reason = ray("RayTaskError", "", { cause: pythonError("builtins.KeyError", "'x'") });
     const error = fromTaskFailure(ray("ActorDiedError", "…", { args: [reason] }), "f");

@@ -79,8 +79,14 @@ export function fromTaskFailure(error: PythonError, what: string): ServiceError 
   const outcome = OUTCOMES[name];
   if (outcome === undefined) return raised(error, what, "maybe", error.traceback);
   const [code, started] = neverRan(name, error.message) ? notRun(outcome) : outcome;
-  return new ServiceError(code, `${what} failed: ${name}: ${error.message}`, { started, cause: error });
+  return new ServiceError(code, `${what} failed: ${name}: ${SAID[name] ?? error.message}`, { started, cause: error });
 }
+
+/** Of these no words travel, or only an id. */
+const SAID: Readonly<Record<string, string>> = {
+  WorkerCrashedError: "its process ended: it was killed, ran out of memory, or called sys.exit.",
+  TaskCancelledError: "it was cancelled, or raised KeyboardInterrupt.",
+};
 
 /** Ray says in words whether a call can have reached its actor. */
 function neverRan(name: string, message: string): boolean {
