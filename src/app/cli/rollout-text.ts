@@ -15,7 +15,7 @@ export function describeStep({ host, from, to, state, percent, steps, everyMs, r
       if (percent === 100) return `${host}: all of the calls go to ${to}, while ${from} still stands by`;
       return `${host}: ${percent} % of the calls go to ${to}, the rest to ${from}`;
     case "finished":
-      return `${host}: ${to} has all of the calls, and ${from} is gone`;
+      return `${host}: ${to} has all of the calls, and ${from} leaves`;
     case "returned":
       return `${host}: ${to} was taken back, and ${from} has all of the calls: ${reason}`;
   }

@@ -55,6 +55,11 @@ describe("what is observed", () => {
     expect(statusOf(served(), registry(false, []))).toMatchObject([{ id: "ml@abc", pid: undefined }]);
   });
 
+  // After a rollout the version before was "gone", and half a minute later `status` still had it, "ready".
+  it("is draining while Serve deletes its application", () => {
+    expect(statusOf(served({ status: "DELETING" }), registry(true))).toMatchObject([{ state: { kind: "draining" } }]);
+  });
+
   // Of a host that never gets ready its lease is all there is to go by; before there is one, Serve's message.
   it("says what one that starts waits for", () => {
     const starting = { ...lease, state: { kind: "starting" as const, sinceMs: 9, reason: "ml is warming up" } };

@@ -45,9 +45,11 @@ export function observe(
   return applications.flatMap((application) => {
     const name = fromApplicationName(namespace, application.name);
     if (name === undefined) return [];
+    const isLeaving = application.status === "DELETING";
     const replicas = application.replicas.map((served) => {
       const lease = leases.find(({ serve }) => serve.app === application.name && serve.replica === served.id);
-      const known = { listed, deployedAtMs: application.deployedAtMs, message: firstUsefulLine(application.message) };
+      const message = firstUsefulLine(application.message);
+      const known = { listed, deployedAtMs: application.deployedAtMs, message, isLeaving };
       return toReplica(name.host, served, lease, known);
     });
     return [
@@ -59,7 +61,7 @@ export function observe(
         targetReplicas: application.targetReplicas,
         readyReplicas: replicas.filter(({ kind }) => kind === "ready").length,
         replicas,
-        isLeaving: application.status === "DELETING",
+        isLeaving,
         failure: damageOf(application) ?? firstUsefulLine(application.message),
         deployedAtMs: application.deployedAtMs,
       },
@@ -86,15 +88,18 @@ interface Known {
   readonly deployedAtMs: number;
   /** What Serve says of the application. */
   readonly message: string | undefined;
+  /** Serve is deleting the application; it tells its replicas a moment later. */
+  readonly isLeaving: boolean;
 }
 
 function toState(
   served: ServedReplica,
   lease: Lease | undefined,
-  { listed, deployedAtMs, message }: Known,
+  { listed, deployedAtMs, message, isLeaving }: Known,
 ): ReplicaState {
   const sinceMs = lease?.state.sinceMs ?? deployedAtMs;
-  if (served.state === "STOPPING" || lease?.state.kind === "draining") return { kind: "draining", sinceMs };
+  if (isLeaving || served.state === "STOPPING" || lease?.state.kind === "draining")
+    return { kind: "draining", sinceMs };
   const address = lease?.replica.address;
   if (lease !== undefined && listed.has(lease.replica.id) && typeof address === "string") {
     return { kind: "ready", sinceMs, address };
