@@ -64,6 +64,8 @@ describe("a condition that can never be true", () => {
     ["cause.isOwn && !cause.isOwn", "`!cause.isOwn`"],
     ["cause.isOwn == false && cause.isOwn", "`cause.isOwn == false`"],
     ["system.energy > 0 && system.energy < -1.5", "`system.energy < -1.5`"],
+    ["!(cause.confidence < 0.9) && 0.9 > cause.confidence", "`!(cause.confidence < 0.9)`"],
+    ['!cause.host.startsWith("shop-") && cause.host.startsWith("shop-")', '`cause.host.startsWith("shop-")`'],
   ])("%s", (when, part) => {
     const [problem] = problemsOf([rule("r", when, "restart-host")]);
     expect(problem).toContain('Rule "r"');

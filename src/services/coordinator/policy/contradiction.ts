@@ -22,9 +22,15 @@ export function normalOf(node: ASTNode): string {
   return left <= right ? `(${left} ${compared.operator} ${right})` : `(${right} ${turned} ${left})`;
 }
 
-/** Two parts of a condition, as they are written, that are about one signal and never true together. */
+/** Two parts of a condition, as they are written, that are never true together: one of them is the other's opposite, or both are about one signal. */
 export function exclusion(condition: ASTNode): readonly [string, string] | undefined {
-  const demands = partsOf(condition, "&&").flatMap((part) => demandOf(part) ?? []);
+  const parts = partsOf(condition, "&&");
+  const written = new Map(parts.map((part) => [normalOf(part), serialize(part)]));
+  for (const [normal, text] of written) {
+    const opposite = written.get(`!(${normal})`);
+    if (opposite !== undefined) return [text, opposite];
+  }
+  const demands = parts.flatMap((part) => demandOf(part) ?? []);
   for (const [i, demand] of demands.entries()) {
     const other = demands.slice(0, i).find((before) => before.signal === demand.signal && excludes(before, demand));
     if (other !== undefined) return [other.text, demand.text];
