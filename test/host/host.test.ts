@@ -96,6 +96,15 @@ test("draining finishes what is in flight, refuses what is new, ends streams, an
   expect(await host.exit()).toBe(0);
 });
 
+// A deploy that never got ready stayed for as long as a call may take, and whatever was done to its host waited for it.
+test("one that is told to go while it is created goes at once, since it has begun nothing", async () => {
+  const host = await start({ services: ["toy"] }, { config: { toy: { created: false } } });
+  await host.message("waiting");
+  host.send({ type: "drain", drainMs: 600_000 });
+  await host.message("drained");
+  expect(await host.exit()).toBe(0);
+});
+
 test("what does not end in the drain time is cancelled: the host still goes", async () => {
   const host = await start({ services: ["toy"] });
   await host.message("ready");

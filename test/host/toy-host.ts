@@ -14,9 +14,11 @@ import { counter, toy } from "./toy-contracts.ts";
 const threads: Worker[] = [];
 process.on("worker", (thread) => threads.push(thread));
 
-/** Initialises only once its configuration says so. */
+/** Is created, and initialises, only as its configuration says. */
 const createToy: ServiceFactory = async (context) => {
-  let open = (context.config as { open?: boolean } | undefined)?.open ?? true;
+  const config = context.config as { open?: boolean; created?: boolean } | undefined;
+  if (config?.created === false) await new Promise(() => {});
+  let open = config?.open ?? true;
   return implement(
     toy,
     {

@@ -146,7 +146,8 @@ class Host {
   }
 
   async #drain(drainMs: number): Promise<void> {
-    const front = await this.#front;
+    // One that does not listen yet has nothing in flight, and may wait for ever for what its services begin with.
+    const front = this.#listening ? await this.#front : undefined;
     if (front !== undefined) {
       const ended = front.drain();
       if (!(await this.#within(drainMs, ended))) {
