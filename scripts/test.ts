@@ -32,7 +32,8 @@ const checks: Record<string, readonly string[]> = {
   unused: tool("knip/bin/knip.js"),
   build: [process.execPath, join(root, "scripts", "build.mjs")],
 };
-const projects = ["unit", "system", "postgres", "ray"] as const;
+/** One after another; those of one line side by side: they mostly wait, and keep a fifth of a core busy each. */
+const projects = [["unit"], ["system", "postgres"], ["ray"]] as const;
 
 const pins = join(root, "test", "ray", "requirements.txt");
 const venv = join(root, ".venv");
@@ -54,7 +55,7 @@ const pythonChecks: Record<string, readonly string[]> = {
 const wanted = new Set(process.argv.slice(2));
 /** The part of `ray` that `npm run test:ray` runs on another version; by name only. */
 const smoke = "smoke";
-const known = [...Object.keys(checks), "python", ...projects, smoke];
+const known = [...Object.keys(checks), "python", ...projects.flat(), smoke];
 const unknown = [...wanted].filter((name) => !known.includes(name));
 if (unknown.length > 0) {
   console.error(`There is no step ${unknown.join(", ")}. There are: ${known.join(", ")}.`);
@@ -72,9 +73,14 @@ runs.push(
   )),
 );
 if (isWanted("python")) runs.push(await runPython());
-for (const project of projects) if (isWanted(project)) runs.push(await runTests(project));
+for (const abreast of projects) {
+  const [first, ...others] = abreast.filter(isWanted);
+  if (first === undefined) continue;
+  const all = [runTests(first, "show"), ...others.map((project) => runTests(project, "keep"))];
+  runs.push(...(await Promise.all(all)));
+}
 if (wanted.has(smoke))
-  runs.push({ ...(await runVitest(smoke, "--project=ray", `--tagsFilter=${smoke}`)), skipped: [] });
+  runs.push({ ...(await runVitest(smoke, "show", "--project=ray", `--tagsFilter=${smoke}`)), skipped: [] });
 rmSync(results, { recursive: true, force: true });
 
 const sum = (of: (run: StepRun) => number) => runs.reduce((total, run) => total + of(run), 0);
@@ -127,16 +133,18 @@ function leftOut(name: string): StepRun {
   };
 }
 
-async function runTests(project: string): Promise<StepRun> {
+async function runTests(project: string, shown: "keep" | "show"): Promise<StepRun> {
   if (project === "ray" && !hasPython) return leftOut(project);
-  return await runVitest(project, `--project=${project}`);
+  return await runVitest(project, shown, `--project=${project}`);
 }
 
-async function runVitest(name: string, ...args: readonly string[]): Promise<StepRun> {
+/** What is kept is shown whole when it is done. */
+async function runVitest(name: string, shown: "keep" | "show", ...args: readonly string[]): Promise<StepRun> {
   const began = performance.now();
   const report = join(results, `${name}.json`);
   const command = tool("vitest/vitest.mjs", "run", ...args, "--reporter=default", "--reporter=json");
-  const { code } = await run([...command, `--outputFile.json=${report}`], "show");
+  const { code, output } = await run([...command, `--outputFile.json=${report}`], shown);
+  if (shown === "keep") console.log(output);
   return { name, seconds: since(began), ...readReport(report, code) };
 }
 
