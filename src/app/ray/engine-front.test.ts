@@ -47,7 +47,12 @@ async function create(bindAddress: string, { serveSocket, databaseUrl, say } = N
     log: silentLogger,
     metrics: createRegistry({ host: "engine", replica: "engine/0@1" }),
     topology,
-    verifier: { verify: () => Promise.reject(new Error("nobody is let in")) },
+    verifier: {
+      verify: async (authorization) => {
+        if (authorization !== "Bearer ours") throw new Error("nobody else is let in");
+        return { subject: "core", scopes: new Set(["read"]) };
+      },
+    },
     token: () => "",
     engineStatus: () => ({ kind: "ray", hosts: [] }),
     desiredChanged() {},
@@ -59,12 +64,14 @@ async function create(bindAddress: string, { serveSocket, databaseUrl, say } = N
 }
 
 // Whoever asks this host says so in a query as it does of all others, and was told that there is nothing.
-test("it answers probes as every host does, and nobody else", async () => {
+test("it answers probes and tells its load as every host does, and serves nobody else", async () => {
   const url = await (await create("127.0.0.1")).listen();
   const statusOf = async (path: string) => (await fetch(`${url}${path}`)).status;
   expect(await Promise.all(["/-/health", "/-/ready", "/-/ready?by=probe", "/-/load", "/"].map(statusOf))).toEqual([
-    200, 503, 503, 404, 404,
+    200, 503, 503, 401, 404,
   ]);
+  const load = await fetch(`${url}/-/load`, { headers: { authorization: "Bearer ours" } });
+  expect(await load.json()).toEqual({ services: {}, residentBytes: expect.any(Number) as number });
 });
 
 // Its database is out of reach: it was ready, and nobody followed the desired state.

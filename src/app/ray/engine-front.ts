@@ -1,6 +1,6 @@
 /**
- * The host that keeps an organism on Ray as it should be: what the supervisor is on one machine. It serves nobody; it
- * follows the desired state, tells every host what runs, and renews their tokens.
+ * The host that keeps an organism on Ray as it should be: what the supervisor is on one machine. It serves nobody but
+ * who asks for its load; it follows the desired state, tells every host what runs, and renews their tokens.
  */
 import { createServer } from "node:http";
 import { every } from "#core/clock.ts";
@@ -17,7 +17,7 @@ import { createRegistrySocket } from "#runtime/engine/ray/registry-socket.ts";
 import { createServe } from "#runtime/engine/ray/serve.ts";
 import type { Front, HostContext } from "#runtime/host/front.ts";
 import { listen } from "#runtime/http/listen.ts";
-import { probeOf } from "#runtime/http/own-path.ts";
+import { ownPathOf, probeOf } from "#runtime/http/own-path.ts";
 import { createRayRest } from "#runtime/ray/rest/transport.ts";
 import { createDatabases } from "#runtime/storage/databases.ts";
 import { DEFAULT_NAMESPACE } from "../home.ts";
@@ -58,8 +58,15 @@ export async function createEngineFront(context: HostContext): Promise<Front> {
     readCluster: (applications) => readClusterStatus({ rest, namespace, applications }),
   });
 
-  const server = createServer((request, response) => {
-    response.writeHead(statusOf(probeOf(request.url ?? ""))).end();
+  const server = createServer(async ({ url = "", headers }, response) => {
+    if (ownPathOf(url) !== "/-/load") return response.writeHead(statusOf(probeOf(url))).end();
+    try {
+      await context.verifier.verify(headers.authorization);
+    } catch {
+      return response.writeHead(401).end();
+    }
+    const load = { services: {}, residentBytes: process.memoryUsage.rss() };
+    return response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(load));
   });
 
   function statusOf(probe: ReturnType<typeof probeOf>): number {
