@@ -25,3 +25,20 @@ test("front-latency.json.gz: each fault is noticed within ten seconds, and of th
     expect(crossedAt[i]).toBeLessThan(at + 10);
   }
 });
+
+// The memory of the shop's cart on Ray, a point a second in MB: two leaks, of 24 and 15 MB a second. The first was taken for
+// the range of the series, which began at point 90 and took 200 more: it was noticed at 1,623 MB, and the second at 1,524.
+test("cart-memory.json.gz: both leaks are noticed within half a minute, held against what was before", () => {
+  const scorer = createSeriesScorer({ minimumChange: 64, accumulates: true });
+  const crossings = read("cart-memory.json.gz").flatMap(([timestampMs, value], i) => {
+    const { crossing } = scorer.update(value, timestampMs);
+    return crossing === undefined ? [] : [{ at: i, expected: crossing.expected }];
+  });
+  const LEAKS = [249, 1947];
+  expect(crossings).toHaveLength(LEAKS.length);
+  for (const [i, { at, expected }] of crossings.entries()) {
+    expect(at).toBeGreaterThanOrEqual(LEAKS[i] as number);
+    expect(at).toBeLessThan((LEAKS[i] as number) + 30);
+    expect(expected).toBeLessThan(200);
+  }
+});

@@ -129,7 +129,7 @@ class TailAlarm implements Alarm {
   readonly #median = new RunningMedian(SUSTAINED_POINTS);
   /** Where its points have been, two in a row. */
   readonly #calm = new CalmRange(WARM_UP_POINTS - START_POINTS);
-  readonly #excursion = new Excursion();
+  readonly #excursion = new Excursion(WARM_UP_POINTS - START_POINTS);
   readonly #pair = new Pair();
   readonly #lessons = new Lessons();
   /** Where its median has been. */

@@ -10,15 +10,18 @@ const POINTS = 15;
 /** Points that the range is behind: a series that rises by less than what matters in so many may do so for ever. */
 const BLOCK_POINTS = 300;
 
-/** Points from which there is a range. */
-const LEAST_POINTS = 200;
-
 /** Points over which the range closes in on where the series is: about a day at one a second. */
 const MEMORY_POINTS = 100_000;
 
 export class Excursion {
+  readonly #warmUp: number;
   /** Points seen; highest of the range, of the block before, of this block; points in this block; points above in a row; their highest. */
   readonly #state = new Float64Array(7);
+
+  /** @param warmUp points from which there is a range */
+  constructor(warmUp: number) {
+    this.#warmUp = warmUp;
+  }
 
   /** The end of its range. */
   get high(): number {
@@ -32,7 +35,7 @@ export class Excursion {
 
   /** @param least how far above the range matters */
   isOut(value: number, least: number): boolean {
-    return (this.#state[0] as number) >= LEAST_POINTS && value > this.high + least;
+    return (this.#state[0] as number) >= this.#warmUp && value > this.high + least;
   }
 
   /** Takes a point that is above; whether so many have been that it is no blip. */
@@ -50,13 +53,13 @@ export class Excursion {
     state[0] = seen;
     state[5] = 0;
     if (seen === 1) state[1] = value;
-    if (seen <= LEAST_POINTS) return this.accept(value);
+    if (seen <= this.#warmUp) return this.accept(value);
     if (value < this.high) state[1] = this.high + (value - this.high) / MEMORY_POINTS;
     const block = (state[4] as number) + 1;
     state[3] = block === 1 ? value : Math.max(state[3] as number, value);
     state[4] = block;
     if (block < BLOCK_POINTS) return;
-    if (seen > LEAST_POINTS + BLOCK_POINTS) state[1] = Math.max(this.high, state[2] as number);
+    if (seen > this.#warmUp + BLOCK_POINTS) state[1] = Math.max(this.high, state[2] as number);
     state[2] = state[3];
     state[4] = 0;
   }
