@@ -198,8 +198,11 @@ describe("where its first points went", () => {
     expect(at[0]).toBeLessThan(400 + 17);
   });
 
-  it("and where it stayed for a minute is one of its ways", () => {
-    expect(run(700, latency(Array.from({ length: 60 }, () => 210)), { minimumChange: 20 }).at).toEqual([]);
+  it("also for a minute, since a start is no habit; where it stayed for one after that is one of its ways", () => {
+    const start = latency(Array.from({ length: 60 }, () => 210));
+    expect(run(700, start, { minimumChange: 20 }).at).toEqual([expect.closeTo(407, -1)]);
+    const later = latency(Array.from({ length: 160 }, (_, i) => (i < 100 ? 5 + (i % 2) : 210)));
+    expect(run(700, later, { minimumChange: 20 }).at).toEqual([]);
   });
 });
 

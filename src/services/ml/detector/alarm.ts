@@ -3,7 +3,8 @@
  *
  * A point crosses when it is both new and rare. New: the detector's score is above zero (so the way back to normal, which
  * has been seen before, never crosses). Rare: this far from the level, or this far for so long, or this novel, happens less
- * often than once in `falseAlarmEveryMs` of this series, by tail models fitted to the series itself. The rate is per time
+ * often than once in `falseAlarmEveryMs` of this series, by tail models fitted to the series itself; or it stays thrice as far off as it ever
+ * has, where it is known how much matters. The rate is per time
  * and not per point, so one default suits a series of one second and one of an hour. What was seen only while something was
  * wrong stays new: a fault that comes back is noticed again. A crossing is over when the series has
  * been calm again, or has stayed where it went until that is its level.
@@ -104,6 +105,9 @@ const FIRST_MOVE = 12;
 /** Points whose median says how far it is for longer than moments. */
 const SUSTAINED_POINTS = 15;
 
+/** So many times what matters is much, and crosses when it stays further off than it ever has. */
+const MUCH = 5;
+
 /** However slow the series: rarer than once in this many points. */
 const LEAST_RUN_POINTS = 1_000;
 
@@ -185,6 +189,7 @@ class TailAlarm implements Alarm {
       (staysOut ||
         (score > 0 && (this.#far.exceedance(far) < rarerThan || this.#novel.exceedance(odds) < rarerThan)) ||
         (isBeyondCalm && this.#far.exceedance(far) < rarerThan) ||
+        this.#isFarOff(median, expected) ||
         (this.#mayHaveMoved(median) && this.#long.exceedance(long) < rarerThan));
     // The first points have no level yet to be far from; the first movement makes the unit: it is one of it.
     const distance = points < SETTLE_POINTS ? Number.NaN : unit > 0 || change === 0 ? far : 1;
@@ -227,6 +232,12 @@ class TailAlarm implements Alarm {
   #mayHaveMoved(median: number): boolean {
     if ((this.#time[2] as number) < SUSTAINED_POINTS) return true;
     return this.#knowsWhatMatters && this.#stays.isBeyond(median, this.#minimumChange);
+  }
+
+  /** What a tail has seen for seconds, it takes for a habit at any distance; where a series has stayed never says so much. */
+  #isFarOff(median: number, expected: number): boolean {
+    const isMuch = Math.abs(median - expected) > MUCH * this.#minimumChange;
+    return this.#knowsWhatMatters && isMuch && this.#stays.isFarBeyond(median, expected);
   }
 
   #learn([distance, long, odds, calm, change]: Lesson): void {

@@ -3,6 +3,9 @@ import type { StateReader, StateWriter } from "./state-bytes.ts";
 /** Points over which the range that is calm, or was stayed in, closes in: about a day at one a second. */
 const MEMORY_POINTS = 100_000;
 
+/** Times as far from the level as the range goes. */
+const FAR = 3;
+
 /** The range of what stayed there while nothing was wrong, closing in slowly on where the series is. */
 export class CalmRange {
   readonly #warmUp: number;
@@ -18,6 +21,13 @@ export class CalmRange {
   isBeyond(value: number, least = 0): boolean {
     const [seen, low, high] = this.#state as unknown as [number, number, number];
     return seen >= this.#warmUp && (value < low - least || value > high + least);
+  }
+
+  /** Whether it is more than thrice as far from `level` as the range goes on that side; false while too little is known. */
+  isFarBeyond(value: number, level: number): boolean {
+    const [, low, high] = this.#state as unknown as [number, number, number];
+    const edge = value < level ? low : high;
+    return this.isBeyond(value) && Math.abs(value - level) > FAR * Math.abs(edge - level);
   }
 
   add(value: number): void {
