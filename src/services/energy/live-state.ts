@@ -9,9 +9,18 @@ import type { Client } from "#runtime/client/client.ts";
 /** What an open incident adds to the energy. */
 export const SEVERITY_WEIGHT: Readonly<Record<Severity, number>> = { low: 1, medium: 2, high: 4 };
 
-const MOST_INCIDENTS = 1_000;
+/** Incidents, and actions: the newest. */
+const MOST = 1_000;
 /** What became of a repair, or is being found out: the newest tells whether its incident burns. */
-const TRIED = ["helped", "useless", "undoing", "undone", "failed", "unknown", "checking"] as const;
+const TRIED: ReadonlySet<Action["state"]> = new Set([
+  "helped",
+  "useless",
+  "undoing",
+  "undone",
+  "failed",
+  "unknown",
+  "checking",
+]);
 const BACKGROUND = { priority: "background" } as const;
 
 export interface LiveState {
@@ -24,21 +33,17 @@ export function createLiveState(clients: {
   readonly coordinator: Pick<Client<typeof coordinator>, "listIncidents" | "listActions" | "status">;
   readonly state: Pick<Client<typeof state>, "agents">;
 }): (incidentId?: string | null, isToBeRepaired?: boolean) => Promise<LiveState> {
-  const actionsIn = async (state: Action["state"]) =>
-    (await clients.coordinator.listActions({ state, limit: MOST_INCIDENTS }, BACKGROUND)).actions;
-
   return async (incidentId = null, isToBeRepaired = false) => {
-    const [{ agents }, { incidents }, acting, tried, { tasks }] = await Promise.all([
+    const [{ agents }, { incidents }, { actions }, { tasks }] = await Promise.all([
       clients.state.agents({}, BACKGROUND),
-      clients.coordinator.listIncidents({ state: "open", limit: MOST_INCIDENTS }, BACKGROUND),
-      actionsIn("acting"),
-      Promise.all(TRIED.map(actionsIn)),
+      clients.coordinator.listIncidents({ state: "open", limit: MOST }, BACKGROUND),
+      clients.coordinator.listActions({ limit: MOST }, BACKGROUND),
       clients.coordinator.status({}, BACKGROUND),
     ]);
     // An incident stays open for a while after its series are routine again: what helped has taken it out of the energy.
     const last = new Map<string, Action>();
-    for (const action of tried.flat()) {
-      if (action.checkedSeries.length === 0) continue;
+    for (const action of actions) {
+      if (!TRIED.has(action.state) || action.checkedSeries.length === 0) continue;
       const known = last.get(action.incidentId);
       if (known === undefined || endOf(action) > endOf(known)) last.set(action.incidentId, action);
     }
@@ -57,7 +62,7 @@ export function createLiveState(clients: {
         p: agents.map(({ roles: { E, S, O } }) => [E, S, O]),
         s: [waiting],
         anomalies: unrest.map(({ severity }) => SEVERITY_WEIGHT[severity]),
-        cost: acting.length,
+        cost: actions.filter(({ state: its }) => its === "acting").length,
       },
     };
   };

@@ -24,9 +24,7 @@ async function open() {
   const live = createLiveState({
     coordinator: {
       listIncidents: async () => ({ incidents: world.incidents }),
-      listActions: async ({ state }: { state: string }) => ({
-        actions: world.actions.filter((one) => one.state === state),
-      }),
+      listActions: async () => ({ actions: world.actions }),
       status: async () => ({ tasks: {} }),
     } as never,
     state: { agents: async () => ({ agents: [] }) } as never,
