@@ -3,8 +3,8 @@
  *
  * A point crosses when it is both new and rare. New: the detector's score is above zero (so the way back to normal, which
  * has been seen before, never crosses). Rare: this far from the level, or this far for so long, or this novel, happens less
- * often than once in `falseAlarmEveryMs` of this series, by tail models fitted to the series itself; or it stays thrice as far off as it ever
- * has, where it is known how much matters. The rate is per time
+ * often than once in `falseAlarmEveryMs` of this series, by tail models fitted to the series itself; or it stays thrice as
+ * far off as it ever has, where it is known how much matters. The rate is per time
  * and not per point, so one default suits a series of one second and one of an hour. What was seen only while something was
  * wrong stays new: a fault that comes back is noticed again. A crossing is over when the series has
  * been calm again, or has stayed where it went until that is its level.
