@@ -40,7 +40,7 @@ export function fromWireError(error: unknown, what: string, started: Started): S
     case Code.Unimplemented:
       return failed(
         "UNSUPPORTED",
-        `Ray's client server is not what answered at ${what}${text === "" ? "" : ` (${text})`}. It listens on port 10001 unless \`ray start\` was told another; GCS, on 6379, is not it.`,
+        "What answers there is not Ray's client server. That listens on port 10001 unless `ray start` was told another; GCS, on 6379, is not it.",
         "no",
       );
     case Code.DeadlineExceeded:
