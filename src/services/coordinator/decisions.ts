@@ -2,7 +2,7 @@
  * What is done about an incident: the first rule of the policy that matches it and was not followed yet for what is to blame,
  * in the mode that holds for its skill and target, weighed by experience, and held within the blast radius.
  */
-import type { Hypothesis, Option, RecalledCase } from "#contracts/cognitive.ts";
+import type { CauseKind, Hypothesis, Option, RecalledCase } from "#contracts/cognitive.ts";
 import type { Incident, StoryEntry } from "#contracts/incident.ts";
 import type { Skill } from "#contracts/organism.ts";
 import { skillName } from "#contracts/action-text.ts";
@@ -303,7 +303,7 @@ function othersThan(option: ReturnType<typeof toOption>, skills: ReadonlyMap<str
 }
 
 /** The metric by which trouble of a kind shows. */
-const SHOWN_BY: Readonly<Record<string, string>> = {
+const SHOWN_BY: Readonly<Partial<Record<CauseKind, string>>> = {
   latency: "latency",
   errors: "errors",
   memory: "memory",
@@ -319,7 +319,7 @@ function seriesToCheck(incident: IncidentRecord, thought: Thought | undefined): 
   const moved = (thought?.evidence.movements ?? []).filter((one) => one.service !== null && !one.isCleared);
   const own = moved.filter((one) => one.service === service);
   const named = (own.length > 0 ? own : moved).map(({ series }) => series);
-  const metric = SHOWN_BY[incident.cause?.kind ?? ""];
+  const metric = SHOWN_BY[incident.cause?.kind ?? "unknown"];
   if (service === null || thought === undefined || (named.length === 0 && metric === undefined)) {
     return atMost(incident.series);
   }
